@@ -1,0 +1,378 @@
+"""Every failure that wayra-db reports on purpose, as one tree.
+
+WayraError
+├── ConfigError(key, source)
+│   └── DeclarationError(path, line)
+├── ConnectionFailedError(uri)
+│   └── AuthenticationError
+├── UnsupportedDeploymentError(needs, found)
+├── RefusedError(rule, environment, allowed_by)
+├── CancelledError(signal_name)
+├── LockError
+│   ├── LockHeldError(owner, host, expires_at)
+│   └── LockLostError(epoch)
+├── MigrationError
+│   ├── MigrationLoadError(path, line)
+│   ├── HistoryMismatchError(versions)
+│   │   ├── MissingFileError
+│   │   ├── EditedFileError
+│   │   ├── OutOfOrderError
+│   │   └── DuplicateVersionError
+│   ├── InterruptedMigrationError(version)
+│   ├── VersionNotFoundError(version)
+│   ├── IrreversibleMigrationError(version)
+│   └── MigrationFailedError(applied, failed, path, line)
+├── SeedError
+│   ├── SeedLoadError(path, line)
+│   └── SeedFailedError(path, line)
+├── SchemaError(collection)
+├── IndexManagementError
+│   ├── DuplicateKeysError(index, samples)
+│   └── IndexValidationError(rule)
+├── DatabaseOperationError(code)
+├── StepFailedError(step, done, not_done)
+└── ServerError
+    ├── MongodNotFoundError(tried)
+    └── ServerStartError(log_tail)
+
+An error's message says what happened, its `hint` says what to do next, its typed fields carry the facts for a
+program, and the driver's own exception stays reachable as `__cause__`. No message ever holds a password.
+`exit_code` is what the command line ends with; the meaning of each number is in `wayra_db.cli._exit_codes`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, ClassVar
+
+
+class WayraError(Exception):
+    """A failure that wayra-db reports on purpose."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def to_dict(self) -> dict[str, Any]:
+        """The error as plain JSON values: its class, message, hint and typed fields."""
+        fields = {key: _plain(value) for key, value in vars(self).items() if not key.startswith("_")}
+        return {"error": type(self).__name__, **fields, "exitCode": self.exit_code}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(item) for item in value]
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+
+
+# --- configuration -------------------------------------------------------------------------------------------------
+
+
+class ConfigError(WayraError):
+    """A setting is missing, unknown or of the wrong kind; `source` says where it was read."""
+
+    exit_code = 12
+
+    def __init__(self, message: str, *, key: str = "", source: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.key = key
+        self.source = source
+
+
+class DeclarationError(ConfigError):
+    """A collection declaration is wrong; `path` and `line` point at it."""
+
+    def __init__(self, message: str, *, path: Path | None = None, line: int | None = None, hint: str = "") -> None:
+        where = "" if path is None else f"{path}:{line}" if line else str(path)
+        super().__init__(f"{where}: {message}" if where else message, source=where, hint=hint)
+        self.path = path
+        self.line = line
+
+
+# --- the deployment ------------------------------------------------------------------------------------------------
+
+
+class ConnectionFailedError(WayraError):
+    """The deployment could not be reached; `uri` is shown without its password."""
+
+    exit_code = 10
+
+    def __init__(self, message: str, *, uri: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.uri = uri
+
+
+class AuthenticationError(ConnectionFailedError):
+    """The deployment answered and refused the credentials."""
+
+
+class UnsupportedDeploymentError(WayraError):
+    """The deployment lacks something that the operation needs."""
+
+    def __init__(self, message: str, *, needs: str, found: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.needs = needs
+        self.found = found
+
+
+class DatabaseOperationError(WayraError):
+    """The server refused or failed a command; `code` is the server's error code."""
+
+    def __init__(self, message: str, *, code: int | None = None, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
+
+
+# --- what is allowed -----------------------------------------------------------------------------------------------
+
+
+class RefusedError(WayraError):
+    """The environment does not allow the operation; nothing was touched."""
+
+    exit_code = 14
+
+    def __init__(self, message: str, *, rule: str, environment: str, allowed_by: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint or allowed_by)
+        self.rule = rule
+        self.environment = environment
+        self.allowed_by = allowed_by
+
+
+class CancelledError(WayraError):
+    """The work was asked to stop and did so at a safe point."""
+
+    exit_code = 130
+
+    def __init__(self, message: str, *, signal_name: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.signal_name = signal_name
+
+
+# --- the lock ------------------------------------------------------------------------------------------------------
+
+
+class LockError(WayraError):
+    """The lock that lets one runner at a time change the database."""
+
+    exit_code = 11
+
+
+class LockHeldError(LockError):
+    """Another runner holds the lock and did not let go in time."""
+
+    def __init__(self, message: str, *, owner: str, host: str, expires_at: datetime | None, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.owner = owner
+        self.host = host
+        self.expires_at = expires_at
+
+
+class LockLostError(LockError):
+    """This runner's lease ended or was taken over; it stops before its next operation."""
+
+    def __init__(self, message: str, *, epoch: int, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.epoch = epoch
+
+
+# --- migrations ----------------------------------------------------------------------------------------------------
+
+
+class MigrationError(WayraError):
+    """Something is wrong with a migration."""
+
+
+class MigrationLoadError(MigrationError):
+    """A migration file cannot be read as one; nothing has run."""
+
+    exit_code = 12
+
+    def __init__(self, message: str, *, path: Path, line: int | None = None, hint: str = "") -> None:
+        super().__init__(f"{path}:{line}: {message}" if line else f"{path}: {message}", hint=hint)
+        self.path = path
+        self.line = line
+
+
+class HistoryMismatchError(MigrationError):
+    """The migration files and the database's history do not agree."""
+
+    exit_code = 13
+
+    def __init__(self, message: str, *, versions: Sequence[int] = (), hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.versions = tuple(versions)
+
+
+class MissingFileError(HistoryMismatchError):
+    """A migration was applied and its file is gone."""
+
+
+class EditedFileError(HistoryMismatchError):
+    """A migration was applied and its file has changed since."""
+
+
+class OutOfOrderError(HistoryMismatchError):
+    """A pending migration is older than one that was already applied."""
+
+
+class DuplicateVersionError(HistoryMismatchError):
+    """Two files carry the same version."""
+
+
+class InterruptedMigrationError(MigrationError):
+    """A migration that is not atomic was started and never finished."""
+
+    exit_code = 13
+
+    def __init__(self, message: str, *, version: int, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.version = version
+
+
+class VersionNotFoundError(MigrationError):
+    """No migration has this version, or it was not applied."""
+
+    exit_code = 2
+
+    def __init__(self, message: str, *, version: int, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.version = version
+
+
+class IrreversibleMigrationError(MigrationError):
+    """A migration without `down` cannot be rolled back; nothing was touched."""
+
+    def __init__(self, message: str, *, version: int, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.version = version
+
+
+class MigrationFailedError(MigrationError):
+    """The user's migration raised; `applied` lists the versions that were done before it, `failed` is its own."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        applied: Sequence[int],
+        failed: int,
+        path: Path,
+        line: int | None = None,
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.applied = tuple(applied)
+        self.failed = failed
+        self.path = path
+        self.line = line
+
+
+# --- seeds ---------------------------------------------------------------------------------------------------------
+
+
+class SeedError(WayraError):
+    """Something is wrong with a seed."""
+
+
+class SeedLoadError(SeedError):
+    """A seed file cannot be read as one; nothing has run."""
+
+    exit_code = 12
+
+    def __init__(self, message: str, *, path: Path, line: int | None = None, hint: str = "") -> None:
+        super().__init__(f"{path}:{line}: {message}" if line else f"{path}: {message}", hint=hint)
+        self.path = path
+        self.line = line
+
+
+class SeedFailedError(SeedError):
+    """The user's seed raised; `path` and `line` point at the failing line."""
+
+    def __init__(self, message: str, *, path: Path, line: int | None = None, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.path = path
+        self.line = line
+
+
+# --- collections and indexes ---------------------------------------------------------------------------------------
+
+
+class SchemaError(WayraError):
+    """A live collection cannot be brought to its declaration without rewriting it."""
+
+    def __init__(self, message: str, *, collection: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.collection = collection
+
+
+class IndexManagementError(WayraError):
+    """An index cannot be created or changed."""
+
+
+class DuplicateKeysError(IndexManagementError):
+    """A unique index is declared over data that holds duplicates."""
+
+    def __init__(self, message: str, *, index: str, samples: Sequence[Mapping[str, Any]] = (), hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.index = index
+        self.samples = tuple(samples)
+
+
+class IndexValidationError(IndexManagementError):
+    """A declared index breaks a rule and nothing was built."""
+
+    def __init__(self, message: str, *, rule: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.rule = rule
+
+
+# --- the initializer -----------------------------------------------------------------------------------------------
+
+
+class StepFailedError(WayraError):
+    """A step of the initializer failed; `done` and `not_done` name the other steps. The reason is `__cause__`."""
+
+    def __init__(
+        self, message: str, *, step: str, done: Sequence[str], not_done: Sequence[str], exit_code: int, hint: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.step = step
+        self.done = tuple(done)
+        self.not_done = tuple(not_done)
+        self.exit_code = exit_code  # type: ignore[misc]  # the reason's own code, so scripts see it
+
+
+# --- the embedded server -------------------------------------------------------------------------------------------
+
+
+class ServerError(WayraError):
+    """The embedded server could not be found, started or stopped."""
+
+    exit_code = 10
+
+
+class MongodNotFoundError(ServerError):
+    """No usable mongod binary; `tried` says where it was looked for and why each was passed over."""
+
+    def __init__(self, message: str, *, tried: Sequence[str], hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.tried = tuple(tried)
+
+
+class ServerStartError(ServerError):
+    """mongod was started and did not become ready; `log_tail` holds its last words."""
+
+    def __init__(self, message: str, *, log_tail: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.log_tail = log_tail

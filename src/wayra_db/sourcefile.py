@@ -1,0 +1,176 @@
+"""A user's Python file, read without running it (`parse`) and run without leaving traces (`load_module`).
+
+Migrations and seeds are planned, listed and checked from what `ast` sees, so that looking never executes anybody's
+code. Collections, and units whose turn has come, are executed from their source; no `__pycache__` is written into the
+user's project, and line numbers in tracebacks are those of the file.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import sys
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType, ModuleType
+from typing import Any
+
+
+class SourceFileError(Exception):
+    """A file cannot be read or executed; each caller wraps it into its own error with `path` and `line`."""
+
+    def __init__(self, message: str, path: Path, line: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.path = path
+        self.line = line
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionHeader:
+    """A function at the top level of a file: where it stands, if it is `async`, how many arguments it can take."""
+
+    name: str
+    line: int
+    is_async: bool
+    positional: int
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A literal assigned at the top level of a file; `literal` is false when the value is computed."""
+
+    value: Any
+    line: int
+    literal: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedFile:
+    """What can be known of a Python file without running it.
+
+    `checksum` is the SHA-256 of the text with line endings normalised and a byte-order mark removed, so that a checkout
+    on another system does not count as an edit.
+    """
+
+    path: Path
+    docstring: str
+    checksum: str
+    functions: Mapping[str, FunctionHeader]
+    constants: Mapping[str, Constant]
+    tree: ast.Module
+
+
+def read_source(path: Path) -> str:
+    """The file's text as UTF-8 with line endings normalised to newlines."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SourceFileError(f"is not UTF-8 text ({error.reason} at byte {error.start})", path) from error
+    except OSError as error:
+        raise SourceFileError(f"cannot be read: {error.strerror}", path) from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def checksum(text: str) -> str:
+    """SHA-256 of a source text as `read_source` returns it, in hexadecimal."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def parse(path: Path) -> ParsedFile:
+    """Read a file's header by `ast`; nothing in it is executed. Raises SourceFileError with the line of a mistake."""
+    text = read_source(path)
+    try:
+        tree = ast.parse(text, filename=str(path))
+    except SyntaxError as error:
+        raise SourceFileError(f"syntax error: {error.msg}", path, error.lineno) from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise SourceFileError(f"cannot be parsed: {str(error) or type(error).__name__}", path) from error
+    functions: dict[str, FunctionHeader] = {}
+    constants: dict[str, Constant] = {}
+    for node in tree.body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            functions[node.name] = _header(node)
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            for target in targets:
+                if isinstance(target, ast.Name):
+                    constants[target.id] = _constant(node.value, node.lineno)
+    return ParsedFile(
+        path=path,
+        docstring=ast.get_docstring(tree) or "",
+        checksum=checksum(text),
+        functions=MappingProxyType(functions),
+        constants=MappingProxyType(constants),
+        tree=tree,
+    )
+
+
+def _header(node: ast.FunctionDef | ast.AsyncFunctionDef) -> FunctionHeader:
+    arguments = node.args
+    positional = 100 if arguments.vararg else len(arguments.posonlyargs) + len(arguments.args)
+    return FunctionHeader(node.name, node.lineno, isinstance(node, ast.AsyncFunctionDef), positional)
+
+
+def _constant(value: ast.expr, line: int) -> Constant:
+    try:
+        return Constant(ast.literal_eval(value), line)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return Constant(None, line, literal=False)
+
+
+def load_module(path: Path, name: str) -> ModuleType:
+    """Execute a user's file and return its module.
+
+    While it runs, imports of files beside it (`from _common import address`) are found; `sys.path` and `sys.modules`
+    are as before afterwards. Whatever the file raises comes as SourceFileError with the file's own line, the original
+    as its cause.
+    """
+    text = read_source(path)
+    module = ModuleType(name)
+    module.__file__ = str(path)
+    try:
+        code = compile(text, str(path), "exec", dont_inherit=True)
+    except (SyntaxError, ValueError) as error:
+        raise SourceFileError(f"syntax error: {error}", path, getattr(error, "lineno", None)) from error
+    with sibling_imports(path.parent):
+        # Dataclasses look for their module here; like its neighbours', its entry is gone after the block.
+        sys.modules.setdefault(name, module)
+        try:
+            exec(code, module.__dict__)  # noqa: S102 - running the user's own file is what this is for
+        except (Exception, SystemExit) as error:
+            line = line_in(error, path)
+            raise SourceFileError(f"{type(error).__name__}: {error}", path, line) from error
+    return module
+
+
+@contextmanager
+def sibling_imports(folder: Path) -> Iterator[None]:
+    """Within the block, modules in `folder` can be imported by name; nothing of it stays behind."""
+    resolved = folder.resolve()
+    before = set(sys.modules)
+    previous = sys.dont_write_bytecode
+    sys.dont_write_bytecode = True
+    sys.path.insert(0, str(resolved))
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = previous
+        if str(resolved) in sys.path:
+            sys.path.remove(str(resolved))
+        for name in set(sys.modules) - before:
+            file = getattr(sys.modules[name], "__file__", None)
+            if file and Path(file).resolve().parent == resolved:
+                del sys.modules[name]
+
+
+def line_in(error: BaseException, path: Path) -> int | None:
+    """The last line of `path` in the error's traceback: the user's own line, not the library's below it."""
+    wanted = path.resolve()
+    lines = [
+        frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).resolve() == wanted
+    ]
+    return lines[-1] if lines else None

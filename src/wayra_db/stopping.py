@@ -1,0 +1,57 @@
+"""A request to stop, honoured at the next safe point.
+
+The command line turns SIGINT and SIGTERM into `Stop.request`; a program may call it from another thread. Work that must
+not be cut in two runs inside `protected()`; between such pieces `check()` ends the work with CancelledError.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from wayra_db.errors import CancelledError
+
+
+class Stop:
+    """A flag that asks running work to end at its next safe point. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._requested = threading.Event()
+        self._reason = ""
+        self._depth = 0
+
+    @property
+    def requested(self) -> bool:
+        """Whether somebody asked to stop."""
+        return self._requested.is_set()
+
+    @property
+    def protecting(self) -> bool:
+        """Whether a piece of work that must not be cut in two is running now."""
+        return self._depth > 0
+
+    def request(self, reason: str) -> None:
+        """Ask for a stop; `reason` is the signal's name or a short word for people."""
+        self._reason = reason
+        self._requested.set()
+
+    def check(self) -> None:
+        """Raise CancelledError when a stop was asked for; a safe point calls this."""
+        if self.requested:
+            raise CancelledError(
+                f"stopped by {self._reason} at a safe point", signal_name=self._reason, hint="Run it again to go on."
+            )
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep up to `seconds`; returns True at once when a stop is asked for."""
+        return self._requested.wait(seconds)
+
+    @contextmanager
+    def protected(self) -> Iterator[None]:
+        """Within the block a stop is remembered and not acted on."""
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1

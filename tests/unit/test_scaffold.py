@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from string import Template
+
+import pytest
+
+from wayra_db.errors import ConfigError
+from wayra_db.migrations.loader import load_migrations
+from wayra_db.scaffold import create_project, project_name
+from wayra_db.schema.loader import load_collections
+from wayra_db.seeds.loader import load_seeds
+from wayra_db.settings import load_settings
+
+
+def test_a_new_project_is_whole(tmp_path: Path) -> None:
+    """Its settings, collections, migrations and seeds load without a mistake."""
+    written = create_project(tmp_path / "My Shop")
+    assert all(path.is_file() for path in written)
+    settings = load_settings(start=tmp_path / "My Shop")
+    assert settings.database_name == "my_shop"
+    assert [one.name for one in load_collections(settings.collections_dir)] == ["users"]
+    assert [one.version for one in load_migrations(settings.migrations_dir)] == [1]
+    assert [one.name for one in load_seeds(settings.seeds_dir)] == ["0001_sample_users"]
+    assert (settings.migrations_dir / "latest.txt").read_text() == "0001_add_user_roles.py\n"
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    """One file in the way, and none is written."""
+    (tmp_path / "wayra-db.toml").write_text("mine")
+    with pytest.raises(ConfigError, match="already has"):
+        create_project(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["wayra-db.toml"]
+
+
+@pytest.mark.parametrize(
+    ("folder", "expected"),
+    [("shop", "shop"), ("My Shop!", "my_shop"), ("../..", "project"), ("日本", "project"), ("x" * 90, "x" * 40)],
+)
+def test_a_folder_gives_a_name_for_a_database(folder: str, expected: str) -> None:
+    """Whatever a folder is called, the database gets a name that the server takes."""
+    assert project_name(folder) == expected
+
+
+def test_the_compose_file_is_the_same_everywhere() -> None:
+    """The repository's own and the one that a new project gets differ in the name only."""
+    template = resources.files("wayra_db").joinpath("templates/project/compose.yaml.txt").read_text(encoding="utf-8")
+    root = Path(__file__).parents[2] / "compose.yaml"
+    assert Template(template).substitute(name="wayra-db") == root.read_text(encoding="utf-8")
