@@ -1,0 +1,72 @@
+"""The audit log `_wayra_log`: append-only, numbered without gaps, each entry holding the hash of the one before it.
+
+The number is the entry's `_id`, so an append succeeds only on top of the head that its writer has seen: a compare and
+swap. Together with the rule that each lock holder's first act is an entry with its own epoch, this fences out a holder
+that lost its lock without noticing: its next append, inside a transaction or not, meets a taken number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from wayra_db.mongo import commands
+
+if TYPE_CHECKING:
+    from wayra_db.mongo.client import Deployment
+
+COLLECTION = "_wayra_log"
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The newest entry of the log: its number (0 for an empty log), its hash, and the epoch of who wrote it."""
+
+    sequence: int
+    digest: str
+    epoch: int
+
+
+EMPTY = Head(0, "", 0)
+
+
+def digest(entry: Mapping[str, Any]) -> str:
+    """SHA-256 over the BSON of an entry without its own `digest`, in hexadecimal."""
+    import bson
+
+    return hashlib.sha256(bson.encode({key: value for key, value in entry.items() if key != "digest"})).hexdigest()
+
+
+def next_entry(head: Head, event: Mapping[str, Any], *, epoch: int, who: Mapping[str, Any]) -> dict[str, Any]:
+    """The entry that follows `head`: what happened (`event`), who did it and when, chained and hashed."""
+    now = datetime.now(UTC)
+    entry: dict[str, Any] = {
+        "_id": head.sequence + 1,
+        "format": FORMAT,
+        "at": now.replace(microsecond=now.microsecond // 1000 * 1000),
+        "epoch": epoch,
+        "who": dict(who),
+        **event,
+        "previous": head.digest,
+    }
+    return {**entry, "digest": digest(entry)}
+
+
+def head_after(entry: Mapping[str, Any]) -> Head:
+    """The head once `entry` is stored."""
+    return Head(entry["_id"], entry["digest"], entry["epoch"])
+
+
+def read_head(deployment: Deployment) -> Head:
+    """The newest entry; one read."""
+    entry = deployment.metadata[COLLECTION].find_one(sort=[("_id", -1)])
+    return head_after(entry) if entry else EMPTY
+
+
+def append(entry: Mapping[str, Any]) -> commands.Command:
+    """The command that appends an entry; it meets a duplicate key when somebody else appended first."""
+    return commands.insert(COLLECTION, entry)

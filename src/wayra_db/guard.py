@@ -1,0 +1,102 @@
+"""The one gate in front of every change: is it allowed here, is this the right database, is nobody else at it?
+
+Every manager changes the database inside `Guard.changing(...)`, so a library caller gets the same protection as the
+command line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from wayra_db import environment, locking, meta
+from wayra_db.environment import Action, Environment
+from wayra_db.errors import RefusedError
+from wayra_db.events import Observer, SecurityEvent, log_observer, notify
+from wayra_db.locking import Lease
+from wayra_db.meta import Marker
+from wayra_db.mongo.client import Deployment
+from wayra_db.stopping import Stop
+
+
+@dataclass
+class Guard:
+    """A deployment, the environment that this process believes in, and the rules between the two.
+
+    `permitted` holds the actions that the caller has explicitly allowed, where the environment asks for that. `adopt`
+    allows taking over a database that holds data and was never initialised.
+    """
+
+    deployment: Deployment
+    environment: Environment
+    observer: Observer = log_observer
+    stop: Stop = field(default_factory=Stop)
+    lease_seconds: float = 10.0
+    lock_timeout_seconds: float = 60.0
+    permitted: Collection[Action] = ()
+    adopt: bool = False
+    _lease: Lease | None = field(default=None, init=False, repr=False)
+
+    def require(self, action: Action) -> None:
+        """Raise RefusedError unless `action` is allowed in this environment and on this database; writes nothing."""
+        try:
+            environment.require(action, self.environment, permitted=self.permitted)
+            if self._lease is None:
+                marker = meta.read_marker(self.deployment)
+                environment.require_marker(
+                    action,
+                    environment=self.environment,
+                    stored=marker.environment if marker else None,
+                    has_data=marker is None and meta.has_user_data(self.deployment),
+                    adopt=self.adopt,
+                )
+                if marker and marker.resetting and action is not Action.RESET:
+                    raise _unfinished_reset(self.environment)
+        except RefusedError as error:
+            notify(self.observer, SecurityEvent(action.value, "refused", self.environment.value, error.message))
+            raise
+
+    @contextmanager
+    def changing(self, action: Action, what: str) -> Iterator[Lease]:
+        """Within the block the caller may change the database as `action`; `what` names the command for others.
+
+        Checks the environment and the database's own, takes the lock (waiting for another holder) and marks a database
+        that has no environment yet. Nested use shares the lock. Raises RefusedError and LockHeldError before anything
+        is changed.
+        """
+        self.require(action)
+        if self._lease is not None:
+            self._lease.check()
+            yield self._lease
+            return
+        lease = locking.acquire(
+            self.deployment,
+            what,
+            lease_seconds=self.lease_seconds,
+            timeout_seconds=self.lock_timeout_seconds,
+            observer=self.observer,
+            stop=self.stop,
+        )
+        with lease:
+            # Another runner may have marked the database while this one waited for the lock.
+            self.require(action)
+            if meta.read_marker(self.deployment) is None:
+                lease.write(
+                    {"event": "environment set", "environment": self.environment.value},
+                    meta.store_marker(Marker(self.environment.value)),
+                )
+            self._lease = lease
+            try:
+                yield lease
+            finally:
+                self._lease = None
+
+
+def _unfinished_reset(name: Environment) -> RefusedError:
+    return RefusedError(
+        "a reset of this database was cut off: nothing else is done before it is finished",
+        rule="unfinished_reset",
+        environment=name.value,
+        allowed_by="Finish it: wayra-db reset",
+    )

@@ -1,0 +1,1 @@
+"""The MongoDB deployment: connecting to it, what it can do, and its errors in our words."""
