@@ -1,0 +1,1 @@
+"""The parts of `wayra_db.testing`, which is where to import them from."""
