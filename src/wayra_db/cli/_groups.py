@@ -1,0 +1,50 @@
+"""Groups of commands: "did you mean" for a mistyped one, help when none is named, or a default one."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+from collections.abc import Callable
+
+import click
+
+
+class Group(click.Group):
+    """A group that suggests what was meant."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click; an unknown name is an error that says which command is near, or which there are."""
+        known = self.list_commands(ctx)
+        if args and not args[0].startswith("-") and args[0] not in known:
+            near = difflib.get_close_matches(args[0], known, n=1, cutoff=0.5)
+            meant = f" Did you mean '{near[0]}'?" if near else f" There are: {', '.join(known)}."
+            raise click.UsageError(f"There is no command '{args[0]}'.{meant}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+class DefaultGroup(Group):
+    """A group whose first command runs when none is named: `wayra-db migrate --to 3` is `migrate up --to 3`."""
+
+    default = ""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the default command's name in front where the user named none."""
+        named = any(argument in self.commands for argument in args)
+        asks = args[:1] in (["--help"], ["-h"])
+        if not named and not asks and (not args or args[0].startswith("-")):
+            args = [self.default, *args]
+        return super().parse_args(ctx, args)
+
+
+def help_if_alone(function: Callable[[], None]) -> Callable[[], None]:
+    """Make a group that is called without any command show its help."""
+
+    @functools.wraps(function)
+    def show_help() -> None:
+        context = click.get_current_context()
+        if context.invoked_subcommand is None:
+            click.echo(context.get_help())
+
+    return show_help

@@ -1,0 +1,99 @@
+"""Writing results: aligned text for people on stdout, one JSON document for programs, everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import IO, Any
+
+import click
+
+from wayra_db.errors import WayraError
+
+Style = Mapping[str, Any]
+
+GOOD: Style = {"fg": "green"}
+BAD: Style = {"fg": "red"}
+WARN: Style = {"fg": "yellow"}
+FAINT: Style = {"dim": True}
+STRONG: Style = {"bold": True}
+
+
+class Output:
+    """Where and how a command writes; in colours only on a terminal, and never with NO_COLOR."""
+
+    def __init__(self, *, as_json: bool = False, quiet: bool = False, no_color: bool = False) -> None:
+        self.as_json = as_json
+        self.quiet = quiet
+        self._no_color = no_color
+
+    def style(self, text: str, style: Style, *, err: bool = False) -> str:
+        """`text` in a style, or as it is where there are no colours."""
+        return click.style(text, **style) if self._colored(sys.stderr if err else sys.stdout) else text
+
+    def _colored(self, stream: IO[str]) -> bool:
+        return not self._no_color and stream.isatty()
+
+    def line(self, text: str = "") -> None:
+        """One line of a result, for people; nothing with --json."""
+        if not self.as_json:
+            sys.stdout.write(text + "\n")
+
+    def note(self, text: str) -> None:
+        """One line beside the result, on stderr; nothing with --quiet or --json."""
+        if not self.quiet and not self.as_json:
+            sys.stderr.write(text + "\n")
+
+    def document(self, value: Mapping[str, Any]) -> None:
+        """The command's one JSON document; nothing without --json."""
+        if self.as_json:
+            sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+
+    def error(self, error: WayraError) -> None:
+        """An error with its hint on stderr; with --json instead as the command's document."""
+        self.document(error.to_dict())
+        if self.as_json:
+            return
+        sys.stderr.write(f"{self.style('error:', {**BAD, **STRONG}, err=True)} {error.message}\n")
+        for number, line in enumerate(error.hint.splitlines()):
+            sys.stderr.write(f"{'hint:' if number == 0 else '     '} {line}\n")
+
+    def table(self, rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), indent: int = 2) -> None:
+        """Rows in aligned columns; `right` names the columns that hold numbers. Styles in cells do not count."""
+        if not rows:
+            return
+        widths = [max(_width(row[column]) for row in rows) for column in range(len(rows[0]))]
+        for row in rows:
+            cells = [
+                (" " * (width - _width(cell)) + cell) if column in right else cell + " " * (width - _width(cell))
+                for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ]
+            self.line((" " * indent + "  ".join(cells)).rstrip())
+
+
+def _width(text: str) -> int:
+    return len(click.unstyle(text))
+
+
+def size(number: float) -> str:
+    """Bytes for people: 812 B, 4.2 kB, 1.3 GB."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 1000:
+            return f"{number:.0f} {unit}" if unit == "B" or number >= 100 else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.1f} TB"
+
+
+def duration(seconds: float) -> str:
+    """A time for people: 12 ms, 3.4 s, 2 min 5 s."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    return f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
+
+
+def plural(number: int, noun: str, nouns: str = "") -> str:
+    """`1 index`, `2 indexes`."""
+    return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"

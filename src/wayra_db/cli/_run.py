@@ -1,0 +1,124 @@
+"""What the commands of one invocation share: its flags, its output, its stop request, its project."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Collection, Mapping
+from contextlib import ExitStack
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from wayra_db.cli._output import Output
+from wayra_db.stopping import Stop
+
+if TYPE_CHECKING:
+    from wayra_db.cli._progress import Renderer
+    from wayra_db.environment import Action
+    from wayra_db.project import Project
+    from wayra_db.settings import Settings
+
+
+class Run:
+    """One invocation of the command line. `given` holds the shared flags that were used, by their parameter names."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.environ = environ
+        self.given: dict[str, Any] = {}
+        self.stop = Stop()
+        self.started = time.monotonic()
+        self._resources = ExitStack()
+
+    @property
+    def debug(self) -> bool:
+        """Whether tracebacks and server commands are shown."""
+        if "debug" in self.given:
+            return bool(self.given["debug"])
+        from wayra_db.settings.options import OPTIONS
+
+        return bool(OPTIONS["debug"].parse(self.environ.get("DEBUG", "")))
+
+    @cached_property
+    def output(self) -> Output:
+        """Where results and errors go."""
+        return Output(
+            as_json=bool(self.given.get("json")),
+            quiet=bool(self.given.get("quiet")),
+            no_color=bool(self.environ.get("NO_COLOR")),
+        )
+
+    @cached_property
+    def renderer(self) -> Renderer:
+        """The observer of everything that happens; made at its first use, since help needs none."""
+        from wayra_db.cli._progress import Renderer
+
+        return Renderer(self.output, verbose=bool(self.given.get("verbose")) or self.debug)
+
+    def project(self, *, permitted: Collection[Action] = (), adopt: bool = False) -> Project:
+        """The project that the flags, the environment and the folder name; closed when the process ends."""
+        import logging
+
+        from wayra_db.cli._progress import LogLines
+        from wayra_db.project import Project
+
+        logging.basicConfig(level=logging.WARNING, handlers=[LogLines(self.renderer)])
+        logging.getLogger("wayra_db").setLevel(logging.INFO)  # what `ctx.log` says in migrations and seeds
+        project = Project.open(
+            self._folder(),
+            flags=self._settings_flags(),
+            environ=self.environ,
+            observer=self.renderer,
+            stop=self.stop,
+            permitted=permitted,
+            adopt=adopt,
+        )
+        return self._resources.enter_context(project)
+
+    def settings(self) -> Settings:
+        """The settings alone, for commands that need no database."""
+        from wayra_db.settings import load_settings
+
+        return load_settings(flags=self._settings_flags(), environ=self.environ, start=self._folder())
+
+    @property
+    def invocation(self) -> str:
+        """How this command line was called, for examples that can be pasted."""
+        found = shutil.which("wayra-db", path=self.environ.get("PATH", ""))
+        called = Path(sys.argv[0])
+        program = sys.argv[0] if called.name == "wayra-db" and called != Path(found or "") else "wayra-db"
+        folder = self.given.get("project")
+        return f"{program} --project {folder}" if folder else program
+
+    def _folder(self) -> Path:
+        return Path(self.given.get("project") or self.environ.get("WAYRA_PROJECT") or ".")
+
+    def _settings_flags(self) -> dict[str, Any]:
+        from wayra_db.cli._options import parameter
+        from wayra_db.settings.options import OPTIONS
+
+        return {option.key: self.given.get(parameter(option)) for option in OPTIONS.values() if option.flag}
+
+    def confirm(self, question: str, expected: str) -> None:
+        """Have the user type `expected`, unless --yes was given. Without a terminal, or with --no-input, an error."""
+        if self.given.get("yes"):
+            return
+        if self.given.get("no_input") or not sys.stdin.isatty():
+            raise click.UsageError(f"{question} Nobody is there to confirm it: repeat the command with --yes.")
+        self.end_progress()
+        answer = click.prompt(f"{question}\nType {expected} to go on", default="", show_default=False, err=True)
+        if answer.strip() != expected:
+            raise click.ClickException("not confirmed; nothing was changed")
+
+    def end_progress(self) -> None:
+        """Take bars and unfinished lines off the terminal, before something else is written there."""
+        if "renderer" in self.__dict__:
+            self.renderer.close()
+
+    def close(self) -> None:
+        """Close the project and take progress off the terminal."""
+        self.end_progress()
+        self._resources.close()

@@ -1,0 +1,103 @@
+"""`init`, `reset` and `clear`."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from wayra_db.cli._options import command
+from wayra_db.cli._output import STRONG, duration, plural
+from wayra_db.cli._run import Run
+
+if TYPE_CHECKING:
+    from wayra_db.initializer import InitReport
+    from wayra_db.project import Project
+
+NEXT = (
+    ("status", "the database at a glance"),
+    ("migrate status", "every migration and its state"),
+    ('migrate create --name "add notes"', "write a new migration"),
+    ("init", "again, any time: it changes only what is missing"),
+)
+
+
+@command(examples=["wayra-db init", "wayra-db init --quick", "WAYRA_ENV=test wayra-db init --reset --yes"])
+@click.option("--quick", is_flag=True, help="Only migrations and indexes.")
+@click.option("--reset", "with_reset", is_flag=True, help="Drop everything first, as `wayra-db reset` does.")
+@click.option(
+    "--adopt", is_flag=True, help="Take over a database that holds data and was never initialised by wayra-db."
+)
+def init(run: Run, quick: bool, with_reset: bool, adopt: bool) -> None:
+    """Create, migrate, index and seed the database.
+
+    Run it as often as you like: what is there is left alone, what is missing is made, and a run that was cut off is
+    taken up where it stopped. The environment decides what is allowed: seeds never run in production.
+    """
+    if quick and with_reset:
+        raise click.UsageError("--quick and --reset do not go together.")
+    project = run.project(adopt=adopt)
+    if with_reset:
+        _reset(run, project)
+        return
+    _show(run, project.initializer.run(quick=quick))
+
+
+@command(examples=["wayra-db reset", "wayra-db reset --yes"])
+def reset(run: Run) -> None:
+    """Drop all collections and initialise the database again.
+
+    Development and test only. Asks for the database's name. The tool's own log and lock stay. There is no way back:
+    dump what you want to keep.
+    """
+    _reset(run, run.project())
+
+
+def _reset(run: Run, project: Project) -> None:
+    from wayra_db.environment import Action
+
+    project.require_before_connecting(Action.RESET)
+    project.guard.require(Action.RESET)
+    name = project.deployment.database_name
+    stats = project.collection_stats()
+    documents = plural(sum(one.documents for one in stats), "document")
+    run.confirm(f"This drops {plural(len(stats), 'collection')} of database {name} with {documents}.", name)
+    _show(run, project.initializer.reset())
+
+
+@command(examples=["wayra-db clear", "wayra-db clear --yes && wayra-db seed"])
+def clear(run: Run) -> None:
+    """Delete all documents of the declared collections.
+
+    Development and test only. Collections, indexes and the history of migrations stay; seeds run again at the next
+    `seed` or `init`.
+    """
+    from wayra_db.environment import Action
+
+    project = run.project()
+    project.require_before_connecting(Action.CLEAR)
+    project.guard.require(Action.CLEAR)
+    name = project.deployment.database_name
+    collections = ", ".join(collection.name for collection in project.schema.collections)
+    run.confirm(f"This deletes all documents of {collections} in database {name}.", name)
+    report = project.initializer.clear()
+    run.output.document(report.to_dict())
+    run.output.table([[name, plural(count, "document") + " deleted"] for name, count in report.deleted])
+    run.output.note("Next: `wayra-db seed` fills them again.")
+
+
+def _show(run: Run, report: InitReport) -> None:
+    output = run.output
+    run.end_progress()
+    output.document(report.to_dict())
+    where = f"{report.database} ({report.environment})"
+    if not report.changed:
+        output.line(f"{output.style('Nothing to change:', STRONG)} {where} is as declared.")
+        for step in report.steps:
+            output.line(f"  {step.title}: {step.summary}")
+        return
+    output.line(f"{output.style('Ready:', STRONG)} {where} in {duration(time.monotonic() - run.started)}.")
+    run.output.note("\nTry next:")
+    for words, purpose in NEXT:
+        run.output.note(f"  {run.invocation} {words:<36}  {purpose}")

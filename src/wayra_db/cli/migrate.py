@@ -1,0 +1,183 @@
+"""`migrate` and its verbs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from wayra_db.cli._exit_codes import ExitCode
+from wayra_db.cli._groups import DefaultGroup
+from wayra_db.cli._options import command, group
+from wayra_db.cli._output import BAD, FAINT, GOOD, WARN, Output, duration, plural
+from wayra_db.cli._run import Run
+
+if TYPE_CHECKING:
+    from wayra_db.migrations.model import MigrationPlan
+
+
+class Migrate(DefaultGroup):
+    """`migrate` alone is `migrate up`."""
+
+    default = "up"
+
+
+@group(
+    cls=Migrate,
+    examples=[
+        "wayra-db migrate",
+        "wayra-db migrate --to 3",
+        "wayra-db migrate status",
+        'wayra-db migrate create --name "add user roles"',
+        "wayra-db migrate rollback --version 3",
+    ],
+)
+def migrate() -> None:
+    """Run, list, write and roll back migrations.
+
+    Alone it runs the pending ones, as `migrate up`.
+    """
+
+
+@command(parent=migrate, examples=["wayra-db migrate", "wayra-db migrate up --to 3", "wayra-db migrate --dry-run"])
+@click.option("--to", type=int, metavar="N", help="Stop after version N.")
+@click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Run at most N migrations.")
+@click.option("--allow-out-of-order", is_flag=True, help="Also run migrations older than one that was applied.")
+@click.option("--dry-run", is_flag=True, help="Show the plan and change nothing.")
+def up(run: Run, to: int | None, steps: int | None, allow_out_of_order: bool, dry_run: bool) -> None:
+    """Run the pending migrations in the order of their versions."""
+    migrations = run.project().migrations
+    if dry_run:
+        _show_plan(run.output, migrations.plan(to=to, steps=steps, allow_out_of_order=allow_out_of_order))
+        return
+    result = migrations.up(to=to, steps=steps, allow_out_of_order=allow_out_of_order)
+    run.output.document(result.to_dict())
+    if result.changed:
+        run.output.line(f"Applied {plural(len(result.ran), 'migration')}.")
+    else:
+        run.output.line("Nothing to do: no migration is pending.")
+
+
+@command(parent=migrate, examples=["wayra-db migrate status", "wayra-db migrate status --check"])
+@click.option("--check", is_flag=True, help="Exit with 3 unless every migration is applied.")
+def status(run: Run, check: bool) -> int:
+    """List every migration and its state."""
+    output = run.output
+    found = run.project().migrations.status()
+    output.document({"migrations": [one.to_dict() for one in found]})
+    styles = {"applied": GOOD, "pending": WARN}
+    rows = [
+        [
+            f"{one.version:04d}",
+            one.name,
+            output.style(one.verdict, styles.get(one.verdict, BAD)),
+            f"{one.at:%Y-%m-%d %H:%M:%S}" if one.at else "",
+            duration(one.seconds) if one.seconds is not None else "",
+            output.style(one.detail, FAINT),
+        ]
+        for one in found
+    ]
+    output.table(rows)
+    pending = [one for one in found if one.verdict != "applied"]
+    if not found:
+        output.line('There are no migrations yet. Write one: wayra-db migrate create --name "add user roles"')
+    elif not pending:
+        output.line(f"{plural(len(found), 'migration')}, all applied.")
+    return ExitCode.PENDING if check and pending else ExitCode.OK
+
+
+@command(parent=migrate, examples=["wayra-db migrate plan"])
+@click.option("--to", type=int, metavar="N", help="Stop after version N.")
+@click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Run at most N migrations.")
+@click.option("--allow-out-of-order", is_flag=True, help="Also run migrations older than one that was applied.")
+def plan(run: Run, to: int | None, steps: int | None, allow_out_of_order: bool) -> None:
+    """Show what `migrate` would run, and whether each is atomic."""
+    _show_plan(run.output, run.project().migrations.plan(to=to, steps=steps, allow_out_of_order=allow_out_of_order))
+
+
+@command(parent=migrate, examples=['wayra-db migrate create --name "add user roles"'])
+@click.option("--name", required=True, help="What it does, in a few words.")
+def create(run: Run, name: str) -> None:
+    """Write a new migration file; needs no database."""
+    from wayra_db.migrations.scaffold import create_migration
+
+    path = create_migration(run.settings().migrations_dir, name)
+    run.output.document({"path": str(path)})
+    run.output.line(f"Wrote {path}")
+    run.output.note("Fill in `up` and `down`, then run `wayra-db migrate`.")
+
+
+@command(
+    parent=migrate,
+    examples=["wayra-db migrate rollback --version 3", "wayra-db migrate rollback --steps 1 --yes"],
+)
+@click.option("--version", type=int, metavar="N", help="Roll back version N and every newer one.")
+@click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Roll back the newest N.")
+@click.option("--all", "everything", is_flag=True, help="Roll back all of them.")
+@click.option("--dry-run", is_flag=True, help="Show the plan and change nothing.")
+@click.option("--allow-production", is_flag=True, help="Permit it in production.")
+def rollback(
+    run: Run, version: int | None, steps: int | None, everything: bool, dry_run: bool, allow_production: bool
+) -> None:
+    """Undo applied migrations, newest first.
+
+    Rolling back a version rolls back every newer one as well; more than one is asked for first.
+    """
+    from wayra_db.environment import Action
+
+    if (version is None) + (steps is None) + (not everything) != 2:
+        raise click.UsageError("Say what to roll back: one of --version N, --steps N or --all.")
+    migrations = run.project(permitted=[Action.ROLLBACK] if allow_production else []).migrations
+    plan = migrations.plan_rollback(version=version, steps=steps)
+    if dry_run:
+        _show_plan(run.output, plan)
+        return
+    if len(plan.steps) > 1:
+        listed = ", ".join(f"{step.migration.version} ({step.migration.name})" for step in plan.steps)
+        run.confirm(f"This rolls back {len(plan.steps)} migrations: {listed}.", "rollback")
+    result = migrations.rollback(version=version, steps=steps, everything=everything)
+    run.output.document(result.to_dict())
+    if result.changed:
+        run.output.line(f"Rolled back {plural(len(result.ran), 'migration')}.")
+    else:
+        run.output.line("Nothing to do: no migration is applied.")
+
+
+@command(
+    parent=migrate,
+    examples=[
+        "wayra-db migrate repair --version 3 --accept-edit",
+        "wayra-db migrate repair --version 4 --as pending",
+    ],
+)
+@click.option("--version", type=int, metavar="N", required=True, help="The version to repair.")
+@click.option("--accept-edit", is_flag=True, help="Take the applied file as it is now.")
+@click.option("--as", "mark_as", type=click.Choice(["applied", "pending"]), help="What you have made of it by hand.")
+def repair(run: Run, version: int, accept_edit: bool, mark_as: str | None) -> None:
+    """Set the history right after an edit or a migration that stopped half-way.
+
+    Runs nothing of the migration; what you say is written to the audit log.
+    """
+    if accept_edit == (mark_as is not None):
+        raise click.UsageError("Say what is true: one of --accept-edit, --as applied or --as pending.")
+    migrations = run.project().migrations
+    if accept_edit:
+        migrations.accept_edit(version)
+    else:
+        migrations.repair(version, "pending" if mark_as == "pending" else "applied")
+    said = mark_as or "applied, with the file as it is now"
+    run.output.document({"version": version, "as": mark_as or "applied"})
+    run.output.line(f"Version {version} is recorded as {said}.")
+
+
+def _show_plan(output: Output, plan: MigrationPlan) -> None:
+    output.document(plan.to_dict())
+    if not plan.steps:
+        output.line("Nothing to do.")
+    for step in plan.steps:
+        atomic = "atomic" if step.atomic else f"not atomic: {step.reason}"
+        resumed = ", resumes" if step.resumes else ""
+        output.line(
+            f"  {plan.direction:<4} {step.migration.version:04d} {step.migration.name}  "
+            f"{output.style(f'({atomic}{resumed})', FAINT if step.atomic else WARN)}"
+        )

@@ -1,0 +1,371 @@
+"""DatabaseInitializer: takes a database from whatever it is to what the project declares, in steps.
+
+Everything is planned before anything is changed; one lock covers all steps; each step can be repeated, so that after a
+crash the same command goes on. A run that finds nothing to do takes no lock and writes nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from wayra_db import environment, meta
+from wayra_db.environment import Action
+from wayra_db.errors import CancelledError, LockLostError, StepFailedError, WayraError
+from wayra_db.events import StepFailed, StepFinished, StepStarted, notify
+from wayra_db.guard import Guard
+from wayra_db.health.collections import read_stats
+from wayra_db.indexes import IndexManager
+from wayra_db.locking import Lease
+from wayra_db.meta import Marker
+from wayra_db.migrations import MigrationManager
+from wayra_db.migrations import history as migration_history
+from wayra_db.mongo.errors import translated
+from wayra_db.schema.live import read_collections
+from wayra_db.schema.manager import SchemaManager, create_collection
+from wayra_db.seeds import SeedManager
+from wayra_db.seeds import history as seed_history
+
+Outcome = Literal["changed", "unchanged", "skipped"]
+
+
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """One step: what it did in words, and how long it took."""
+
+    step: str
+    title: str
+    outcome: Outcome
+    seconds: float
+    summary: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "step": self.step,
+            "title": self.title,
+            "outcome": self.outcome,
+            "seconds": round(self.seconds, 4),
+            "summary": self.summary,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class InitReport:
+    """What a run did, step by step."""
+
+    database: str
+    environment: str
+    steps: tuple[StepReport, ...]
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was written."""
+        return any(step.outcome == "changed" for step in self.steps)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "database": self.database,
+            "environment": self.environment,
+            "changed": self.changed,
+            "steps": [step.to_dict() for step in self.steps],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ClearReport:
+    """How many documents were deleted from each declared collection."""
+
+    database: str
+    deleted: tuple[tuple[str, int], ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {"database": self.database, "deleted": dict(self.deleted)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """`due` looks and says whether there is work, raising what would stop it; `work` does it and returns a summary,
+    empty when nothing was changed after all; `idle` is the summary when nothing is due."""
+
+    name: str
+    title: str
+    due: Callable[[], bool]
+    work: Callable[[], str]
+    idle: Callable[[], str]
+    skipped: str = ""
+
+
+class DatabaseInitializer:
+    """Runs the project's managers in the right order, under one lock."""
+
+    def __init__(
+        self,
+        guard: Guard,
+        *,
+        schema: SchemaManager,
+        migrations: MigrationManager,
+        indexes: IndexManager,
+        seeds: SeedManager,
+    ) -> None:
+        self._guard = guard
+        self._schema = schema
+        self._migrations = migrations
+        self._indexes = indexes
+        self._seeds = seeds
+
+    def run(self, *, quick: bool = False) -> InitReport:
+        """Collections and validators, migrations, indexes, seeds where the environment has them, and a health check.
+
+        With `quick` only migrations and indexes. A reset that was cut off is finished first. Locks and writes only when
+        something is to be done. Raises StepFailedError with what was done and what was not, RefusedError,
+        LockHeldError, CancelledError.
+        """
+        marker = self._marker()
+        if marker and marker.resetting:
+            return self.reset()
+        steps = self._steps(quick)
+        connection = self._connection()
+        self._guard.require(Action.APPLY_SCHEMA)
+        due = self._due(steps)
+        if marker is not None and not due:
+            return self._report([connection, *(_idle(step) for step in steps), self._health()])
+        with self._guard.changing(Action.APPLY_SCHEMA, "init"):
+            done = self._work(steps)
+        return self._report([connection, *done, self._health()])
+
+    def reset(self) -> InitReport:
+        """Drop every collection of the database but the tool's own log and lock, then run all steps as on an empty one.
+
+        Development and test only. A reset that is cut off is finished by the next `reset` or `run`; until then every
+        other change is refused. Raises RefusedError before anything is touched.
+        """
+        connection = self._connection()
+        with self._guard.changing(Action.RESET, "reset") as lease:
+            dropped = self._drop_everything(lease)
+            done = self._work(self._steps(quick=False))
+        return self._report([connection, dropped, *done, self._health()])
+
+    def clear(self) -> ClearReport:
+        """Delete all documents of the declared collections; collections, indexes and migration history stay.
+
+        The record of the seeds goes with their data, so that they run again. Development and test only.
+        """
+        guard = self._guard
+        with guard.changing(Action.CLEAR, "clear") as lease:
+            lease.write({"event": "clear started"}, seed_history.forget_all())
+            deleted = []
+            live = read_collections(guard.deployment)
+            for collection in self._schema.collections:
+                if collection.name in live:
+                    guard.stop.check()
+                    lease.check()
+                    deleted.append((collection.name, self._empty(collection.name)))
+            self._indexes.apply()
+            lease.write({"event": "cleared", "deleted": dict(deleted)})
+        return ClearReport(guard.deployment.database_name, tuple(deleted))
+
+    def _empty(self, name: str) -> int:
+        """Delete a collection's documents; a kind that cannot lose single ones is made anew, without indexes."""
+        database = self._guard.deployment.metadata
+        declared = next(collection for collection in self._schema.collections if collection.name == name)
+        with translated(self._guard.deployment.address):
+            if declared.timeseries is None and declared.capped is None:
+                return database[name].delete_many({}).deleted_count
+            count = database[name].count_documents({})
+            database.drop_collection(name)
+        create_collection(self._guard.deployment, declared)
+        return count
+
+    def _drop_everything(self, lease: Lease) -> StepReport:
+        guard = self._guard
+        started = time.monotonic()
+        notify(guard.observer, StepStarted("reset", "Reset"))
+        with guard.stop.protected(), translated(guard.deployment.address):
+            here = guard.environment.value
+            lease.write({"event": "reset started"}, meta.store_marker(Marker(here, resetting=True)))
+            names = sorted(read_collections(guard.deployment))
+            for name in names:
+                lease.check()
+                guard.deployment.metadata.drop_collection(name)
+            lease.write(
+                {"event": "reset", "dropped": names},
+                migration_history.forget_all(),
+                seed_history.forget_all(),
+                meta.store_marker(Marker(here)),
+            )
+        summary = f"dropped {_count(len(names), 'collection')}" if names else "was empty"
+        return self._finished("reset", "Reset", started, changed=True, summary=summary)
+
+    def _marker(self) -> Marker | None:
+        return meta.read_marker(self._guard.deployment)
+
+    def _steps(self, quick: bool) -> Sequence[_Step]:
+        migrations = _Step(
+            "migrations",
+            "Migrations",
+            lambda: bool(self._migrations.plan().steps),
+            self._migrate,
+            lambda: f"{len(self._migrations.files())} applied, none pending",
+        )
+        indexes = _Step(
+            "indexes",
+            "Indexes",
+            lambda: not self._indexes.plan().empty,
+            self._index,
+            lambda: f"{sum(len(one.indexes) for one in self._schema.collections)} as declared",
+        )
+        if quick:
+            return [migrations, indexes]
+        collections = _Step(
+            "collections",
+            "Collections and validators",
+            lambda: not self._schema.plan().empty,
+            self._create,
+            lambda: f"{len(self._schema.collections)} as declared",
+        )
+        refused = isinstance(environment.check(Action.SEED, self._guard.environment), environment.Refused)
+        seeds = _Step(
+            "seeds",
+            "Seeds",
+            lambda: not refused and bool(self._seeds.plan().run),
+            self._seed,
+            lambda: "all have run",
+            skipped=f"never in {self._guard.environment}" if refused else "",
+        )
+        return [collections, migrations, indexes, seeds]
+
+    def _due(self, steps: Sequence[_Step]) -> bool:
+        """Whether any step has work; a step that could not do its work stops the run before any other has begun."""
+        found = False
+        for step in steps:
+            try:
+                found = step.due() or found
+            except CancelledError:
+                raise
+            except WayraError as error:
+                raise _failed(step, error, done=None, not_done=[one.title for one in steps]) from error
+        return found
+
+    def _work(self, steps: Sequence[_Step]) -> list[StepReport]:
+        guard = self._guard
+        done: list[StepReport] = []
+        for number, step in enumerate(steps):
+            guard.stop.check()
+            started = time.monotonic()
+            notify(guard.observer, StepStarted(step.name, step.title))
+            try:
+                summary = "" if step.skipped or not step.due() else step.work()
+            except (CancelledError, LockLostError):
+                raise
+            except WayraError as error:
+                notify(guard.observer, StepFailed(step.name, step.title, time.monotonic() - started, error.message))
+                raise _failed(
+                    step,
+                    error,
+                    done=[one.title for one in done],
+                    not_done=[one.title for one in steps[number + 1 :]],
+                ) from error
+            if summary:
+                done.append(self._finished(step.name, step.title, started, changed=True, summary=summary))
+            else:
+                done.append(_idle(step, time.monotonic() - started))
+                notify(guard.observer, StepFinished(step.name, step.title, done[-1].seconds, False, done[-1].summary))
+        return done
+
+    def _connection(self) -> StepReport:
+        started = time.monotonic()
+        notify(self._guard.observer, StepStarted("connection", "Connection"))
+        found = self._guard.deployment.capabilities
+        summary = f"MongoDB {found.version}, {found.topology}"
+        return self._finished("connection", "Connection", started, changed=False, summary=summary)
+
+    def _create(self) -> str:
+        result = self._schema.apply()
+        parts = [f"created {', '.join(result.created)}"] if result.created else []
+        if result.changed_options:
+            parts.append(f"changed the validators of {', '.join(result.changed_options)}")
+        return "; ".join(parts)
+
+    def _migrate(self) -> str:
+        ran = [version for version, _ in self._migrations.up().ran]
+        return f"applied {', '.join(map(str, ran))}" if ran else ""
+
+    def _index(self) -> str:
+        result = self._indexes.apply()
+        parts = [f"created {len(result.created)}"] if result.created else []
+        if result.modified:
+            parts.append(f"changed {len(result.modified)}")
+        return ", ".join(parts)
+
+    def _seed(self) -> str:
+        result = self._seeds.run()
+        parts = [f"ran {', '.join(name for name, _ in result.ran)}"] if result.ran else []
+        if result.failed:
+            parts.append(f"failed, not required: {', '.join(name for name, _ in result.failed)}")
+        return "; ".join(parts)
+
+    def _health(self) -> StepReport:
+        """Look again at what the steps have done; raises StepFailedError when a plan still has work."""
+        guard = self._guard
+        started = time.monotonic()
+        notify(guard.observer, StepStarted("health", "Health check"))
+        live = set(read_collections(guard.deployment))
+        wrong = [f"collection {one.name} is missing" for one in self._schema.collections if one.name not in live]
+        wrong += [] if self._migrations.plan().steps == () else ["migrations are still pending"]
+        wrong += [] if self._indexes.plan().empty else ["indexes are not as declared"]
+        names = [collection.name for collection in self._schema.collections if collection.name in live]
+        stats = read_stats(guard.deployment, names)
+        if wrong:
+            error = WayraError("; ".join(wrong), hint="See `wayra-db status`.")
+            notify(guard.observer, StepFailed("health", "Health check", time.monotonic() - started, error.message))
+            raise StepFailedError(
+                f"the health check found: {error.message}",
+                step="health",
+                done=[],
+                not_done=[],
+                exit_code=error.exit_code,
+                hint=error.hint,
+            )
+        counted = ", ".join(f"{one.name} {one.documents:,}" for one in stats)
+        return self._finished(
+            "health", "Health check", started, changed=False, summary=f"documents: {counted}" if counted else "well"
+        )
+
+    def _finished(self, step: str, title: str, started: float, *, changed: bool, summary: str) -> StepReport:
+        seconds = time.monotonic() - started
+        notify(self._guard.observer, StepFinished(step, title, seconds, changed, summary))
+        return StepReport(step, title, "changed" if changed else "unchanged", seconds, summary)
+
+    def _report(self, steps: Sequence[StepReport]) -> InitReport:
+        return InitReport(self._guard.deployment.database_name, self._guard.environment.value, tuple(steps))
+
+
+def _idle(step: _Step, seconds: float = 0.0) -> StepReport:
+    if step.skipped:
+        return StepReport(step.name, step.title, "skipped", seconds, step.skipped)
+    return StepReport(step.name, step.title, "unchanged", seconds, step.idle())
+
+
+def _failed(step: _Step, error: WayraError, *, done: Sequence[str] | None, not_done: Sequence[str]) -> StepFailedError:
+    """The step's error with where the run stands; `done` is None when nothing had begun."""
+    if done is None:
+        stands = "Nothing was changed."
+    else:
+        stands = f"Done: {', '.join(done) or 'no whole step'}. Not done: {', '.join([step.title, *not_done])}."
+    return StepFailedError(
+        f"{step.title}: {error.message}",
+        step=step.name,
+        done=done or (),
+        not_done=not_done,
+        exit_code=error.exit_code,
+        hint=f"{error.hint}\n{stands} The same command goes on from here.".strip(),
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,90 @@
+"""The history of migrations in the database: `_wayra_migrations`, one document per version with its current state.
+
+What happened over time stands in the audit log beside it; both are written together (see `Lease.write`).
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from wayra_db.migrations.model import Migration, PlannedStep, Record, RecordState
+from wayra_db.mongo import commands
+from wayra_db.mongo.client import Deployment
+from wayra_db.mongo.errors import translated
+
+COLLECTION = "_wayra_migrations"
+FORMAT = 1
+
+
+def read_records(deployment: Deployment) -> dict[int, Record]:
+    """Every version that the database knows. One find, whatever their number; writes nothing."""
+    with translated(deployment.address):
+        return {document["_id"]: _record(document) for document in deployment.metadata[COLLECTION].find()}
+
+
+def _record(document: Mapping[str, Any]) -> Record:
+    return Record(
+        version=document["_id"],
+        name=document["name"],
+        checksum=document["checksum"],
+        state=RecordState(document["state"]),
+        direction=document["direction"],
+        atomic=document["atomic"],
+        at=document["at"],
+        seconds=document.get("seconds"),
+        host=document.get("host", ""),
+        error=document.get("error", ""),
+    )
+
+
+def record_of(
+    step: PlannedStep, state: RecordState, *, epoch: int, seconds: float | None = None, error: str = ""
+) -> commands.Command:
+    """The command that puts a step's new state into the history."""
+    return _replace(
+        step.migration,
+        state,
+        direction=step.direction,
+        atomic=step.atomic,
+        epoch=epoch,
+        seconds=seconds,
+        error=error,
+    )
+
+
+def repaired(migration: Migration, state: RecordState, *, epoch: int) -> commands.Command:
+    """The command that sets a version's state and checksum because a person said so."""
+    return _replace(migration, state, direction="up", atomic=False, epoch=epoch, seconds=None, error="")
+
+
+def _replace(migration: Migration, state: RecordState, **fields: Any) -> commands.Command:
+    document = {
+        "format": FORMAT,
+        "name": migration.name,
+        "checksum": migration.checksum,
+        "state": state.value,
+        "at": datetime.now(UTC),
+        "host": socket.gethostname(),
+        **{key: value for key, value in fields.items() if value is not None and value != ""},
+    }
+    return commands.replace(COLLECTION, migration.version, document)
+
+
+def forget_all() -> commands.Command:
+    """The command that forgets every version, once their changes are gone with the data."""
+    return {"delete": COLLECTION, "deletes": [{"q": {}, "limit": 0}]}
+
+
+def event_of(step: PlannedStep, what: str, **facts: Any) -> dict[str, Any]:
+    """The audit log's words for what happened to a step."""
+    return {
+        "event": f"migration {what}",
+        "version": step.migration.version,
+        "name": step.migration.name,
+        "direction": step.direction,
+        "checksum": step.migration.checksum,
+        **facts,
+    }

@@ -1,0 +1,209 @@
+"""Which migrations run, in which order, and whether each is atomic. Pure: files and records in, a plan out."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+
+from wayra_db import atomicity
+from wayra_db.errors import (
+    EditedFileError,
+    InterruptedMigrationError,
+    IrreversibleMigrationError,
+    MissingFileError,
+    OutOfOrderError,
+    VersionNotFoundError,
+)
+from wayra_db.migrations.model import (
+    Direction,
+    DirectionHeader,
+    Migration,
+    MigrationPlan,
+    MigrationStatus,
+    PlannedStep,
+    Record,
+    RecordState,
+    Verdict,
+)
+
+
+def plan_up(
+    files: Sequence[Migration],
+    records: Mapping[int, Record],
+    *,
+    transactions: bool,
+    to: int | None = None,
+    steps: int | None = None,
+    allow_out_of_order: bool = False,
+) -> MigrationPlan:
+    """The pending migrations in the order of their versions, up to version `to` or the first `steps` of them.
+
+    Raises MissingFileError, EditedFileError, InterruptedMigrationError, OutOfOrderError or VersionNotFoundError; each
+    lists every file concerned.
+    """
+    by_version = {migration.version: migration for migration in files}
+    if to is not None and to not in by_version:
+        raise _unknown(to, by_version)
+    _refuse_missing(by_version, records)
+    _refuse_edited(by_version, records)
+    _refuse_half_done(by_version, records, "up")
+    pending = [
+        migration
+        for migration in sorted(files, key=lambda migration: migration.version)
+        if not (record := records.get(migration.version)) or not record.is_in_effect
+    ]
+    newest_applied = max((version for version, record in records.items() if record.is_in_effect), default=0)
+    late = [migration for migration in pending if migration.version < newest_applied]
+    if late and not allow_out_of_order:
+        raise OutOfOrderError(
+            f"{_listed(late)} came after version {newest_applied} was applied",
+            versions=[migration.version for migration in late],
+            hint="Renumber the file to come last, or run it where it is with --allow-out-of-order.",
+        )
+    chosen = [migration for migration in pending if to is None or migration.version <= to][:steps]
+    return MigrationPlan(
+        "up", tuple(_step(one, "up", one.up, records.get(one.version), transactions) for one in chosen)
+    )
+
+
+def plan_rollback(
+    files: Sequence[Migration],
+    records: Mapping[int, Record],
+    *,
+    transactions: bool,
+    version: int | None = None,
+    steps: int | None = None,
+) -> MigrationPlan:
+    """Applied migrations to undo, newest first: down to and with `version`, the last `steps`, or all of them.
+
+    Raises MissingFileError, EditedFileError, InterruptedMigrationError, IrreversibleMigrationError or
+    VersionNotFoundError.
+    """
+    by_version = {migration.version: migration for migration in files}
+    _refuse_missing(by_version, records)
+    _refuse_edited(by_version, records)
+    _refuse_half_done(by_version, records, "down")
+    undoable = sorted(
+        (number for number, record in records.items() if record.is_in_effect or record.is_half_done), reverse=True
+    )
+    if version is not None and version not in undoable:
+        if version not in by_version:
+            raise _unknown(version, by_version)
+        raise VersionNotFoundError(
+            f"version {version} is not applied, so there is nothing to roll back",
+            version=version,
+            hint="`wayra-db migrate status` lists what is applied.",
+        )
+    chosen = [by_version[number] for number in undoable if version is None or number >= version][:steps]
+    planned = []
+    for migration in chosen:
+        if migration.down is None:
+            raise IrreversibleMigrationError(
+                f"{_listed([migration])} has no `down`, so it cannot be rolled back; nothing was touched",
+                version=migration.version,
+                hint=f"Write `def down(db)` in {migration.path.name}, or restore a backup.",
+            )
+        planned.append(_step(migration, "down", migration.down, records.get(migration.version), transactions))
+    return MigrationPlan("down", tuple(planned))
+
+
+def statuses(files: Sequence[Migration], records: Mapping[int, Record]) -> tuple[MigrationStatus, ...]:
+    """Every version that has a file or left something in the database, in order; never raises."""
+    by_version = {migration.version: migration for migration in files}
+    left = {version for version, record in records.items() if record.is_in_effect or record.is_half_done}
+    return tuple(
+        _status(version, by_version.get(version), records.get(version)) for version in sorted({*by_version, *left})
+    )
+
+
+def _status(version: int, migration: Migration | None, record: Record | None) -> MigrationStatus:
+    name = migration.name if migration else record.name if record else ""
+    if record is None or record.state is RecordState.ROLLED_BACK:
+        return MigrationStatus(version, name, Verdict.PENDING, detail="rolled back" if record else "")
+    verdict, detail = Verdict.APPLIED, ""
+    if record.state is RecordState.STARTED:
+        verdict, detail = Verdict.INTERRUPTED, f"{record.direction} began on {record.host} and did not end"
+    elif record.state is RecordState.FAILED:
+        left = "nothing of it was kept" if record.atomic else "what it did before stays"
+        verdict, detail = Verdict.FAILED, f"{record.direction}: {record.error}; {left}"
+    elif migration is None:
+        verdict, detail = Verdict.MISSING, "applied, and its file is gone"
+    elif migration.checksum != record.checksum:
+        verdict, detail = Verdict.EDITED, "the file has changed since it was applied"
+    return MigrationStatus(version, name, verdict, record.at, record.seconds, detail)
+
+
+def _step(
+    migration: Migration, direction: Direction, header: DirectionHeader, record: Record | None, transactions: bool
+) -> PlannedStep:
+    atomic, reason = atomicity.decide(migration.transactional, header.blockers, transactions=transactions)
+    return PlannedStep(migration, direction, header, atomic, reason, resumes=bool(record and record.is_half_done))
+
+
+def _refuse_missing(by_version: Mapping[int, Migration], records: Mapping[int, Record]) -> None:
+    missing = [
+        record
+        for version, record in sorted(records.items())
+        if version not in by_version and (record.is_in_effect or record.is_half_done)
+    ]
+    if missing:
+        listed = ", ".join(f"{record.version} ({record.name})" for record in missing)
+        raise MissingFileError(
+            f"applied here, but the file is gone: {listed}",
+            versions=[record.version for record in missing],
+            hint="Bring the file back from version control; `wayra-db migrate status` shows when it was applied.",
+        )
+
+
+def _refuse_edited(by_version: Mapping[int, Migration], records: Mapping[int, Record]) -> None:
+    edited = [
+        migration
+        for version, migration in sorted(by_version.items())
+        if (record := records.get(version)) and record.is_in_effect and record.checksum != migration.checksum
+    ]
+    if edited:
+        raise EditedFileError(
+            f"changed since it was applied: {_listed(edited)}",
+            versions=[migration.version for migration in edited],
+            hint="Undo the edit and put the change into a new migration; or accept the file as it is with "
+            f"`wayra-db migrate repair --version {edited[0].version} --accept-edit`.",
+        )
+
+
+def _refuse_half_done(by_version: Mapping[int, Migration], records: Mapping[int, Record], direction: Direction) -> None:
+    for version, record in sorted(records.items()):
+        if not record.is_half_done:
+            continue
+        migration = by_version[version]
+        if migration.retry == "safe" and record.direction == direction:
+            continue
+        verb = "migrate up" if record.direction == "up" else f"migrate rollback --version {version}"
+        if migration.retry == "safe":
+            hint = f"It may be repeated: finish it with `wayra-db {verb}` first."
+        else:
+            hint = (
+                'Look at what it has done. If running it again is right, write `retry = "safe"` into the file; '
+                f"if you have finished or undone it by hand, say so: `wayra-db migrate repair --version {version} "
+                "--as applied` or `--as pending`."
+            )
+        how = "was interrupted" if record.state is RecordState.STARTED else "failed half-way"
+        raise InterruptedMigrationError(
+            f"{record.direction} of {_listed([migration])} {how} on {record.host} at {record.at:%Y-%m-%d %H:%M:%S} UTC "
+            "and is not atomic",
+            version=version,
+            hint=hint,
+        )
+
+
+def _unknown(version: int, by_version: Mapping[int, Migration]) -> VersionNotFoundError:
+    near = difflib.get_close_matches(str(version), [str(number) for number in by_version], n=1)
+    newest = max(by_version, default=None)
+    return VersionNotFoundError(
+        f"there is no migration with version {version}",
+        version=version,
+        hint=f"Did you mean {near[0]}?" if near else f"The newest is {newest}." if newest else "There are none yet.",
+    )
+
+
+def _listed(migrations: Sequence[Migration]) -> str:
+    return ", ".join(f"{migration.version} ({migration.path.name})" for migration in migrations)

@@ -1,0 +1,127 @@
+"""Carries out a migration plan under a lease, step by step, each recorded as it is done."""
+
+from __future__ import annotations
+
+import logging
+import time
+from types import ModuleType
+
+from wayra_db import sourcefile
+from wayra_db.context import call_with_context
+from wayra_db.errors import LockError, MigrationFailedError, MigrationLoadError, WayraError
+from wayra_db.events import UnitFailed, UnitFinished, UnitStarted, notify
+from wayra_db.guard import Guard
+from wayra_db.locking import Lease
+from wayra_db.migrations import history
+from wayra_db.migrations.model import MigrationPlan, PlannedStep, RecordState
+from wayra_db.units import UnitRunner, advice, describe
+
+logger = logging.getLogger("wayra_db.migrations")
+
+
+def run_plan(plan: MigrationPlan, guard: Guard, lease: Lease) -> tuple[tuple[int, float], ...]:
+    """Run every step; returns each version with the seconds it took.
+
+    All files are executed once before the first step, so that an import error stops the run before anything changed.
+    An atomic step and its record commit together. Another step is recorded as `started` first, then as applied or
+    failed. Raises MigrationFailedError with what was done before, CancelledError between two steps, LockLostError.
+    """
+    modules = {step.migration.version: _load(step) for step in plan.steps}
+    done: list[tuple[int, float]] = []
+    with UnitRunner(guard.deployment, lease) as units:
+        for step in plan.steps:
+            guard.stop.check()
+            with guard.stop.protected():
+                started = time.monotonic()
+                _run_step(step, modules[step.migration.version], units, guard, lease, [version for version, _ in done])
+                done.append((step.migration.version, time.monotonic() - started))
+    return tuple(done)
+
+
+def _load(step: PlannedStep) -> ModuleType:
+    path = step.migration.path
+    try:
+        return sourcefile.load_module(path, f"wayra_migration_{step.migration.version}")
+    except sourcefile.SourceFileError as error:
+        raise MigrationLoadError(
+            error.message, path=path, line=error.line, hint="Nothing has run; fix the file and try again."
+        ) from error
+
+
+def _run_step(
+    step: PlannedStep, module: ModuleType, units: UnitRunner, guard: Guard, lease: Lease, done: list[int]
+) -> None:
+    name = f"{step.migration.version:04d} {step.migration.name}"
+    call = call_with_context(
+        getattr(module, step.direction),
+        takes_context=step.header.takes_context,
+        name=name,
+        logger=logger,
+        observer=guard.observer,
+        stop=guard.stop,
+    )
+    ended = RecordState.APPLIED if step.direction == "up" else RecordState.ROLLED_BACK
+    started = time.monotonic()
+    notify(guard.observer, UnitStarted("migration", name, step.direction, step.atomic))
+    try:
+        if step.atomic:
+            units.run_atomic(
+                call,
+                history.event_of(step, ended.value),
+                [history.record_of(step, ended, epoch=lease.epoch)],
+                is_async=step.header.is_async,
+            )
+        else:
+            lease.write(
+                history.event_of(step, "started"), history.record_of(step, RecordState.STARTED, epoch=lease.epoch)
+            )
+            units.run(call, is_async=step.header.is_async)
+            seconds = time.monotonic() - started
+            lease.write(
+                history.event_of(step, ended.value, seconds=seconds),
+                history.record_of(step, ended, epoch=lease.epoch, seconds=seconds),
+            )
+    except LockError:
+        raise
+    except (Exception, SystemExit) as error:
+        seconds = time.monotonic() - started
+        failure = _failure(step, error, done)
+        notify(guard.observer, UnitFailed("migration", name, step.direction, seconds, failure.message))
+        _record_failure(step, lease, error, seconds)
+        raise failure from error
+    notify(guard.observer, UnitFinished("migration", name, step.direction, time.monotonic() - started))
+
+
+def _record_failure(step: PlannedStep, lease: Lease, error: BaseException, seconds: float) -> None:
+    said = describe(error, with_values=False)
+    try:
+        lease.write(
+            history.event_of(step, "failed", seconds=seconds, error=said),
+            history.record_of(step, RecordState.FAILED, epoch=lease.epoch, seconds=seconds, error=said),
+        )
+    except WayraError as second:
+        # The user's own error matters more than the record of it; without the record a step that is not atomic
+        # stays `started`, which says the same.
+        logger.warning("the failure could not be recorded: %s", second.message)
+
+
+def _failure(step: PlannedStep, error: BaseException, done: list[int]) -> MigrationFailedError:
+    migration = step.migration
+    line = sourcefile.line_in(error, migration.path)
+    where = f"{migration.path}:{line}" if line else str(migration.path)
+    if step.atomic:
+        what_to_do = advice(error) or "Fix it and run `wayra-db migrate` again."
+        hint = f"Nothing of it was kept. {what_to_do}"
+    else:
+        hint = (
+            f"It is not atomic ({step.reason}): what it did before that line stays. Fix it, then see "
+            "`wayra-db migrate status`."
+        )
+    return MigrationFailedError(
+        f"{step.direction} of migration {migration.version} ({migration.name}) failed at {where}: {describe(error)}",
+        applied=done,
+        failed=migration.version,
+        path=migration.path,
+        line=line,
+        hint=hint,
+    )

@@ -1,0 +1,101 @@
+"""The nouns of seeds: a file, its record, what a run would do with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from wayra_db.environment import Environment
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """A seed file, read by `ast`. Its name is the file's, without `.py`."""
+
+    name: str
+    path: Path
+    checksum: str
+    environments: tuple[Environment, ...]
+    required: bool
+    description: str
+    is_async: bool
+    takes_context: bool
+    transactional: bool | None
+    blockers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SeedRecord:
+    """What the database knows of a seed: `done` is false when a run began or failed without ending well."""
+
+    name: str
+    checksum: str
+    done: bool
+    at: datetime
+    error: str = ""
+
+
+class SeedVerdict(StrEnum):
+    """What a run would do with a seed, or why it would not."""
+
+    PENDING = "pending"
+    DONE = "done"
+    CHANGED = "changed since it ran"
+    FAILED = "failed"
+    OTHER_ENVIRONMENT = "other environment"
+
+
+@dataclass(frozen=True, slots=True)
+class SeedStatus:
+    """One seed as `seed status` shows it."""
+
+    name: str
+    verdict: SeedVerdict
+    required: bool
+    environments: tuple[Environment, ...]
+    description: str
+    at: datetime | None = None
+    detail: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "name": self.name,
+            "state": self.verdict.value,
+            "required": self.required,
+            "environments": [environment.value for environment in self.environments],
+            "description": self.description,
+            "at": self.at.isoformat() if self.at else None,
+            "detail": self.detail,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedSeed:
+    """A seed to run; `reason` says why it is not atomic, empty when it is."""
+
+    seed: Seed
+    atomic: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SeedPlan:
+    """The seeds of a run in their order, and those that have changed since they ran and are left alone."""
+
+    environment: Environment
+    run: tuple[PlannedSeed, ...]
+    changed: tuple[Seed, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "environment": self.environment.value,
+            "run": [
+                {"name": planned.seed.name, "atomic": planned.atomic, "reason": planned.reason} for planned in self.run
+            ],
+            "changed": [seed.name for seed in self.changed],
+        }

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from wayra_db.health.collections import CollectionStats
+from wayra_db.health.status import IndexSummary, SchemaSummary, Status, verdict
+from wayra_db.mongo.capabilities import Capabilities
+
+REPLICA_SET = Capabilities("replica set", (6, 0, 5), "6.0", "rs0", ("localhost:27017",), True)
+STANDALONE = Capabilities("standalone", (6, 0, 5), "6.0", None, (), True)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A migration or a seed in a state."""
+
+    name: str
+    verdict: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {"name": self.name, "state": self.verdict}
+
+
+WELL = Status(
+    address="mongodb://localhost",
+    database="wayra",
+    environment="test",
+    embedded=False,
+    stored_environment="test",
+    deployment=REPLICA_SET,
+    migrations=[Unit("roles", "applied")],
+    schema=SchemaSummary(2),
+    indexes=IndexSummary(11, 11),
+    collections=[CollectionStats("users", 3, 100, 4096, 8192)],
+    seeds=[Unit("users", "done"), Unit("demo", "other environment")],
+    backups=[],
+)
+
+# A change of the healthy status, what is found then, and whether the database still counts as healthy.
+TABLE: dict[str, tuple[dict[str, Any], list[tuple[str, str]], bool]] = {
+    "all is well": ({}, [], True),
+    "nothing declared": ({"migrations": [], "seeds": [], "schema": SchemaSummary(0)}, [], True),
+    "a pending migration": (
+        {"migrations": [Unit("a", "applied"), Unit("b", "pending")]},
+        [("pending", "1 migration pending: b")],
+        False,
+    ),
+    "two pending migrations": (
+        {"migrations": [Unit("a", "pending"), Unit("b", "pending")]},
+        [("pending", "2 migrations pending: a, b")],
+        False,
+    ),
+    "a failed migration": ({"migrations": [Unit("a", "failed")]}, [("problem", "1 migration failed: a")], False),
+    "an interrupted one": (
+        {"migrations": [Unit("a", "interrupted")]},
+        [("problem", "1 migration interrupted: a")],
+        False,
+    ),
+    "an edited one": ({"migrations": [Unit("a", "edited")]}, [("problem", "1 migration edited: a")], False),
+    "a missing file": (
+        {"migrations": [Unit("a", "missing file")]},
+        [("problem", "1 migration missing file: a")],
+        False,
+    ),
+    "a pending seed": ({"seeds": [Unit("a", "pending")]}, [("pending", "1 seed pending: a")], False),
+    "a failed seed": ({"seeds": [Unit("a", "failed")]}, [("problem", "1 seed failed: a")], False),
+    "a changed seed": (
+        {"seeds": [Unit("a", "changed since it ran")]},
+        [("note", "1 seed changed since it ran: a")],
+        True,
+    ),
+    "schema drift": (
+        {"schema": SchemaSummary(2, ("collection users does not exist",))},
+        [("pending", "collection users does not exist")],
+        False,
+    ),
+    "an undeclared collection": (
+        {"schema": SchemaSummary(2, (), ("legacy",))},
+        [("note", "collection legacy is not declared")],
+        True,
+    ),
+    "index drift": (
+        {"indexes": IndexSummary(11, 10, ("index users.email_1 is missing",))},
+        [("pending", "index users.email_1 is missing")],
+        False,
+    ),
+    "an undeclared index": (
+        {"indexes": IndexSummary(11, 11, (), ("users.old_1",))},
+        [("note", "index users.old_1 is not declared")],
+        True,
+    ),
+    "never initialised": (
+        {"stored_environment": None},
+        [("pending", "the database was never initialised")],
+        False,
+    ),
+    "another environment": (
+        {"stored_environment": "production"},
+        [("problem", "the database belongs to production, this shell to test: every change is refused")],
+        False,
+    ),
+    "no primary": (
+        {"deployment": replace(REPLICA_SET, writable_primary=False)},
+        [("problem", "no writable primary answers")],
+        False,
+    ),
+    "a standalone": (
+        {"deployment": STANDALONE},
+        [("note", "a standalone server has no transactions: a migration that is cut off is not undone")],
+        True,
+    ),
+    "an unreadable part": (
+        {"schema": None, "indexes": None, "unreadable": {"schema": "users.py:3: broken", "indexes": "likewise"}},
+        [
+            ("problem", "schema could not be read: users.py:3: broken"),
+            ("problem", "indexes could not be read: likewise"),
+        ],
+        False,
+    ),
+    "the worst comes first": (
+        {
+            "stored_environment": None,
+            "seeds": [Unit("a", "changed since it ran"), Unit("b", "pending")],
+            "migrations": [Unit("c", "edited")],
+        },
+        [
+            ("problem", "1 migration edited: c"),
+            ("pending", "the database was never initialised"),
+            ("pending", "1 seed pending: b"),
+            ("note", "1 seed changed since it ran: a"),
+        ],
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize(("changes", "expected", "healthy"), TABLE.values(), ids=TABLE)
+def test_verdict(changes: dict[str, Any], expected: list[tuple[str, str]], healthy: bool) -> None:
+    """What follows from a status, in which order, and whether anything is to be done."""
+    status = replace(WELL, **changes)
+    assert [(finding.severity, finding.message) for finding in verdict(status)] == expected
+    assert status.healthy is healthy
+
+
+@pytest.mark.parametrize("name", [name for name, (_, found, _) in TABLE.items() if found])
+def test_what_a_person_must_do_comes_with_advice(name: str) -> None:
+    """Every pending finding names a command; so does every problem that a command explains."""
+    status = replace(WELL, **TABLE[name][0])
+    assert all(finding.advice for finding in verdict(status) if finding.severity == "pending")
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_a_status_is_plain_data(name: str) -> None:
+    """Whole or with unreadable parts, it is JSON, and its verdict is in it."""
+    status = replace(WELL, **TABLE[name][0])
+    written = json.loads(json.dumps(status.to_dict()))
+    assert written["healthy"] is status.healthy
+    assert len(written["findings"]) == len(status.findings)
+    assert written["database"] == "wayra"
+
+
+def test_a_part_that_was_not_read_is_none_and_an_empty_one_is_empty() -> None:
+    """A program can tell the two apart."""
+    written = replace(WELL, seeds=None).to_dict()
+    assert written["seeds"] is None
+    assert written["backups"] == []

@@ -1,0 +1,343 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wayra_db.indexes.plan import IndexPlan, PlannedIndex, Step, plan_indexes
+
+Document = dict[str, Any]
+ID: Document = {"v": 2, "key": {"_id": 1}, "name": "_id_"}
+EN: Document = {
+    "locale": "en",
+    "caseLevel": False,
+    "caseFirst": "off",
+    "strength": 3,
+    "numericOrdering": False,
+    "alternate": "non-ignorable",
+    "maxVariable": "punct",
+    "normalization": False,
+    "backwards": False,
+    "version": "57.1",
+}
+TEXT: Document = {
+    "v": 2,
+    "key": {"_fts": "text", "_ftsx": 1},
+    "name": "text",
+    "weights": {"title": 1},
+    "default_language": "english",
+    "language_override": "language",
+    "textIndexVersion": 3,
+}
+
+
+def index(*fields: str | tuple[str, Any], **options: Any) -> Document:
+    """An index document, named as the driver names it."""
+    key = dict(field if isinstance(field, tuple) else (field, 1) for field in fields)
+    return {"key": key, "name": "_".join(f"{name}_{kind}" for name, kind in key.items()), **options}
+
+
+def live(document: Document, **options: Any) -> Document:
+    """An index as the server lists it."""
+    return {"v": 2, **document, **options}
+
+
+def text(*fields: str, **options: Any) -> Document:
+    """A declared text index."""
+    return {"key": dict.fromkeys(fields, "text"), "name": "text", **options}
+
+
+def planned(declared: list[Document], found: list[Document], collation: Mapping[str, Any] | None = None) -> IndexPlan:
+    """The plan for one collection."""
+    return plan_indexes({"users": declared}, {"users": [ID, *found]}, {"users": collation})
+
+
+SAME: dict[str, tuple[Document, Document]] = {
+    "ascending": (index("a"), live(index("a"))),
+    "a number of another kind": (index("a"), live(index(("a", 1.0)))),
+    "descending": (index(("a", -1)), live(index(("a", -1)))),
+    "compound": (index("a", ("b", -1)), live(index("a", ("b", -1)))),
+    "another name": (index("a", name="mine"), live(index("a", name="theirs"))),
+    "unique": (index("a", unique=True), live(index("a", unique=True))),
+    "explicitly not unique": (index("a", unique=False, sparse=False), live(index("a"))),
+    "built in the background": (index("a", background=True), live(index("a"))),
+    "sparse": (index("a", sparse=True), live(index("a", sparse=True))),
+    "partial": (
+        index("a", partialFilterExpression={"a": {"$gt": 5}, "b": True}),
+        live(index("a", partialFilterExpression={"b": True, "a": {"$gt": 5.0}})),
+    ),
+    "partial by a time with a zone": (
+        index(
+            "a", partialFilterExpression={"at": {"$gt": datetime(2026, 1, 1, 1, tzinfo=timezone(timedelta(hours=1)))}}
+        ),
+        live(index("a", partialFilterExpression={"at": {"$gt": datetime(2026, 1, 1)}})),
+    ),
+    "TTL": (index("a", expireAfterSeconds=60), live(index("a", expireAfterSeconds=60))),
+    "TTL of another kind of number": (index("a", expireAfterSeconds=60.0), live(index("a", expireAfterSeconds=60))),
+    "TTL with a fraction": (index("a", expireAfterSeconds=5.5), live(index("a", expireAfterSeconds=5))),
+    "hidden": (index("a", hidden=True), live(index("a", hidden=True))),
+    "explicitly visible": (index("a", hidden=False), live(index("a"))),
+    "collation, partly given": (index("a", collation={"locale": "en"}), live(index("a", collation=EN))),
+    "collation, simple": (index("a", collation={"locale": "simple"}), live(index("a"))),
+    "collation, French Canadian": (
+        index("a", collation={"locale": "fr_CA"}),
+        live(index("a", collation={**EN, "locale": "fr_CA", "backwards": True})),
+    ),
+    "hashed": (index(("a", "hashed")), live(index(("a", "hashed")))),
+    "2dsphere": (index(("a", "2dsphere")), live(index(("a", "2dsphere")), **{"2dsphereIndexVersion": 3})),
+    "2d": (index(("a", "2d")), live(index(("a", "2d")))),
+    "2d with the default bounds": (index(("a", "2d"), min=-180, max=180, bits=26), live(index(("a", "2d")))),
+    "text": (text("title"), TEXT),
+    "text with weights": (
+        text("title", "body", weights={"title": 5}),
+        {**TEXT, "weights": {"title": 5, "body": 1}},
+    ),
+    "text with a weight beside the key": (
+        text("title", weights={"extra": 2}),
+        {**TEXT, "weights": {"extra": 2, "title": 1}},
+    ),
+    "text in the middle": (
+        {"key": {"a": 1, "title": "text", "body": "text", "b": -1}, "name": "text"},
+        {**TEXT, "key": {"a": 1, "_fts": "text", "_ftsx": 1, "b": -1}, "weights": {"body": 1, "title": 1}},
+    ),
+    "text in a language": (text("title", default_language="spanish"), {**TEXT, "default_language": "spanish"}),
+    "wildcard": (index("$**"), live(index("$**"))),
+    "wildcard projection": (
+        index("$**", wildcardProjection={"a": 1, "b.c": True}),
+        live(index("$**", wildcardProjection={"b.c": 1, "a": True})),
+    ),
+    "wildcard projection, nested": (
+        index("$**", wildcardProjection={"a": {"b": 1}, "_id": 0}),
+        live(index("$**", wildcardProjection={"a.b": 1})),
+    ),
+}
+
+CONFLICTS: dict[str, tuple[Document, Document, str]] = {
+    "unique": (index("a", unique=True), live(index("a")), "unique"),
+    "no longer unique": (index("a"), live(index("a", unique=True)), "unique"),
+    "sparse": (index("a", sparse=True), live(index("a")), "sparse"),
+    "partial": (
+        index("a", partialFilterExpression={"a": 1}),
+        live(index("a", partialFilterExpression={"a": 2})),
+        "partialFilterExpression",
+    ),
+    "partial by true instead of 1": (
+        index("a", partialFilterExpression={"a": True}),
+        live(index("a", partialFilterExpression={"a": 1})),
+        "partialFilterExpression",
+    ),
+    "collation": (index("a", collation={"locale": "de"}), live(index("a", collation=EN)), "collation"),
+    "collation's strength": (
+        index("a", collation={"locale": "en"}),
+        live(index("a", collation={**EN, "strength": 2})),
+        "collation",
+    ),
+    "no collation": (index("a"), live(index("a", collation=EN)), "collation"),
+    "direction under one name": (index(("a", -1), name="x"), live(index("a", name="x")), "key"),
+    "several": (index("a", unique=True, sparse=True), live(index("a")), "unique, sparse"),
+    "weights": (text("title", weights={"title": 5}), TEXT, "weights"),
+    "text over other fields": (text("body"), TEXT, "weights"),
+    "text in another language": (text("title", default_language="spanish"), TEXT, "default_language"),
+    "text no longer in a language": (text("title"), {**TEXT, "default_language": "spanish"}, "default_language"),
+    "language override": (text("title", language_override="lang"), TEXT, "language_override"),
+    "text version": (text("title", textIndexVersion=2), TEXT, "textIndexVersion"),
+    "2dsphere version": (
+        index(("a", "2dsphere"), **{"2dsphereIndexVersion": 2}),
+        live(index(("a", "2dsphere")), **{"2dsphereIndexVersion": 3}),
+        "2dsphereIndexVersion",
+    ),
+    "2d bounds": (index(("a", "2d"), min=-10, max=10), live(index(("a", "2d"))), "min, max"),
+    "wildcard projection": (
+        index("$**", wildcardProjection={"a": 1}),
+        live(index("$**", wildcardProjection={"a": 0})),
+        "wildcardProjection",
+    ),
+    "no longer TTL": (index("a"), live(index("a", expireAfterSeconds=60)), "expireAfterSeconds, which stays"),
+}
+
+CHANGES: dict[str, tuple[Document, Document, Document]] = {
+    "hidden": (index("a", hidden=True), live(index("a")), {"hidden": True}),
+    "shown again": (index("a"), live(index("a", hidden=True)), {"hidden": False}),
+    "TTL": (
+        index("a", expireAfterSeconds=60),
+        live(index("a", expireAfterSeconds=90)),
+        {"expireAfterSeconds": 60},
+    ),
+    "TTL of zero": (
+        index("a", expireAfterSeconds=0),
+        live(index("a", expireAfterSeconds=90)),
+        {"expireAfterSeconds": 0},
+    ),
+    "made TTL": (index("a", expireAfterSeconds=60), live(index("a")), {"expireAfterSeconds": 60}),
+    "both": (
+        index("a", hidden=True, expireAfterSeconds=60),
+        live(index("a", expireAfterSeconds=90)),
+        {"hidden": True, "expireAfterSeconds": 60},
+    ),
+}
+
+BESIDE = {
+    "another key": (index("b"), live(index("a"))),
+    "another direction": (index(("a", -1)), live(index("a"))),
+    "another order": (index("b", "a"), live(index("a", "b"))),
+    "a prefix": (index("a"), live(index("a", "b"))),
+    "another kind": (index(("a", "hashed")), live(index("a"))),
+}
+
+
+@pytest.mark.parametrize(("declared", "found"), SAME.values(), ids=SAME)
+def test_what_the_server_normalises_is_no_drift(declared: Document, found: Document) -> None:
+    """A declaration and what the server makes of it are one index."""
+    plan = planned([declared], [found])
+    assert [one.step for one in plan.indexes] == [Step.KEEP]
+    assert plan.empty
+    assert plan.indexes[0].name == found["name"]
+
+
+@pytest.mark.parametrize(("declared", "found", "options"), CONFLICTS.values(), ids=CONFLICTS)
+def test_conflicts(declared: Document, found: Document, options: str) -> None:
+    """What only a rebuild can change is named, with the options that differ and nothing else."""
+    plan = planned([declared], [found])
+    assert [one.step for one in plan.indexes] == [Step.CONFLICT]
+    assert plan.indexes[0].detail.endswith(options)
+    assert not plan.empty
+
+
+@pytest.mark.parametrize(("declared", "found", "arguments"), CHANGES.values(), ids=CHANGES)
+def test_changes(declared: Document, found: Document, arguments: Document) -> None:
+    """What `collMod` can set, with exactly its arguments."""
+    plan = planned([declared], [found])
+    assert [one.step for one in plan.indexes] == [Step.MODIFY]
+    assert plan.indexes[0].document == arguments
+    assert not plan.empty
+
+
+@pytest.mark.parametrize(("declared", "found"), BESIDE.values(), ids=BESIDE)
+def test_indexes_that_live_side_by_side(declared: Document, found: Document) -> None:
+    """Another key is another index: one is created and the other left alone."""
+    plan = planned([declared], [found])
+    assert [(one.step, one.name) for one in plan.indexes] == [
+        (Step.CREATE, declared["name"]),
+        (Step.UNDECLARED, found["name"]),
+    ]
+    assert plan.indexes[0].document == declared
+
+
+def test_a_missing_collection_has_no_indexes() -> None:
+    """All of its declared ones are to be created."""
+    plan = plan_indexes({"users": [index("a"), index("b")]}, {})
+    assert [one.step for one in plan.indexes] == [Step.CREATE, Step.CREATE]
+
+
+def test_the_index_on_id_is_nobodys_business() -> None:
+    """Neither on an ordinary collection nor on a clustered one, whatever the number's kind."""
+    clustered = {"v": 2, "key": {"_id": 1}, "name": "_id_", "unique": True, "clustered": True}
+    for own in (ID, clustered, {**ID, "key": {"_id": 1.0}}):
+        assert plan_indexes({"users": []}, {"users": [own]}).indexes == ()
+
+
+@pytest.mark.parametrize(
+    ("declared", "default", "found", "step"),
+    [
+        ({}, {"locale": "en"}, {"collation": EN}, Step.KEEP),
+        ({}, EN, {"collation": EN}, Step.KEEP),
+        ({}, {"locale": "en"}, {}, Step.CONFLICT),
+        ({"collation": {"locale": "simple"}}, {"locale": "en"}, {}, Step.KEEP),
+        ({"collation": {"locale": "de"}}, {"locale": "en"}, {"collation": {**EN, "locale": "de"}}, Step.KEEP),
+        ({"collation": {"locale": "en", "strength": 2}}, {"locale": "en"}, {"collation": EN}, Step.CONFLICT),
+    ],
+)
+def test_the_collections_collation(declared: Document, default: Document, found: Document, step: Step) -> None:
+    """An index without a collation of its own has its collection's."""
+    plan = planned([index("a", **declared)], [live(index("a"), **found)], default)
+    assert [one.step for one in plan.indexes] == [step]
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_several_indexes_over_one_key(backwards: bool) -> None:
+    """Those that live are kept and only the missing one is created, in whatever order they are declared."""
+    declared = [
+        index("a", name="plain"),
+        index("a", name="unique", unique=True),
+        index("a", name="some", partialFilterExpression={"b": 1}),
+    ]
+    found = [live(declared[0]), live(declared[2])]
+    plan = planned(declared[::-1] if backwards else declared, found)
+    assert {one.name: one.step for one in plan.indexes} == {
+        "plain": Step.KEEP,
+        "unique": Step.CREATE,
+        "some": Step.KEEP,
+    }
+
+
+def test_an_index_takes_the_place_of_one_other() -> None:
+    """A renamed and an undeclared one over other keys are not mixed up."""
+    plan = planned(
+        [index("a", name="x"), index("b", name="y")], [live(index("b", name="x")), live(index("a", name="y"))]
+    )
+    assert [(one.step, one.name) for one in plan.indexes] == [(Step.KEEP, "y"), (Step.KEEP, "x")]
+
+
+@pytest.mark.parametrize("name", ["a_1", "other"])
+def test_an_index_that_is_being_built_is_waited_for(name: str) -> None:
+    """Under the name under which it is built, or the server would refuse it."""
+    plan = planned([index("a", unique=True)], [live(index("a", unique=True, name=name), buildUUID="x")])
+    assert [one.step for one in plan.indexes] == [Step.WAIT]
+    assert plan.indexes[0].document == {"key": {"a": 1}, "name": name, "unique": True}
+    assert not plan.empty
+
+
+def test_a_plan_is_plain_data() -> None:
+    """Ready for JSON, and told apart by step."""
+    plan = planned([index("a"), index("b")], [live(index("a")), live(index("c"))])
+    assert [one.name for one in plan.of(Step.KEEP, Step.UNDECLARED)] == ["a_1", "c_1"]
+    written = json.loads(json.dumps(plan.to_dict()))
+    assert written["inSync"] is False
+    assert written["indexes"][1] == {"step": "create", "collection": "users", "name": "b_1", "detail": ""}
+
+
+def test_undeclared_indexes_are_no_drift() -> None:
+    """They are told of and left alone."""
+    assert planned([], [live(index("a"))]).empty
+    assert IndexPlan(()).empty
+    assert not IndexPlan((PlannedIndex(Step.WAIT, "users", "a_1"),)).empty
+
+
+OVER_A = [pair for pair in SAME.values() if list(pair[0]["key"]) == ["a"]]
+
+
+@given(st.lists(st.sampled_from(range(len(OVER_A))), unique=True, max_size=8), st.randoms())
+def test_what_was_created_is_there(chosen: list[int], random: Any) -> None:
+    """Any declared indexes, each over a field of its own and found again in any order, are kept."""
+
+    def moved(number: int, document: Document) -> Document:
+        return {**document, "key": {f"field{number}": document["key"]["a"]}, "name": str(number)}
+
+    declared = [moved(number, OVER_A[number][0]) for number in chosen]
+    found = [moved(number, OVER_A[number][1]) for number in chosen]
+    random.shuffle(found)
+    plan = planned(declared, found)
+    assert [(one.step, one.name) for one in plan.indexes] == [(Step.KEEP, str(number)) for number in chosen]
+
+
+@given(st.lists(st.sampled_from(list(SAME)), max_size=6), st.lists(st.sampled_from(list(SAME)), max_size=6))
+def test_any_two_sides(wanted: list[str], there: list[str]) -> None:
+    """Every declared index gets one step; a live one is never claimed twice."""
+    declared = [SAME[name][0] for name in wanted]
+    found = [SAME[name][1] for name in there]
+    plan = planned(declared, found)
+    assert len(plan.of(*set(Step) - {Step.UNDECLARED})) == len(declared)
+    claimed = len(plan.of(Step.KEEP, Step.MODIFY, Step.CONFLICT, Step.WAIT))
+    assert claimed + len(plan.of(Step.UNDECLARED)) == len(found)
+
+
+def test_times_in_other_zones_are_told_apart() -> None:
+    """The moment counts, not the way it is written."""
+    declared = index("a", partialFilterExpression={"at": datetime(2026, 1, 1, tzinfo=UTC)})
+    found = live(index("a", partialFilterExpression={"at": datetime(2026, 1, 2)}))
+    assert [one.step for one in planned([declared], [found]).indexes] == [Step.CONFLICT]
