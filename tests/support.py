@@ -43,9 +43,9 @@ def migration(up: str, down: str | None = None, *, head: str = "", is_async: boo
 
 
 class Sandbox:
-    """A project in a folder of its own, on a database of its own."""
+    """A project in a folder of its own, on a database of its own; without a URI on its embedded server."""
 
-    def __init__(self, folder: Path, uri: str, database: str) -> None:
+    def __init__(self, folder: Path, uri: str | None, database: str) -> None:
         self.folder = folder
         self.uri = uri
         self.database = database
@@ -72,7 +72,7 @@ class Sandbox:
 
     def environ(self, **more: str) -> dict[str, str]:
         """What a process of this project is started with."""
-        return {"MONGODB_URI": self.uri, "WAYRA_DATABASE": self.database, **more}
+        return {"MONGODB_URI": self.uri or "", "WAYRA_DATABASE": self.database, **more}
 
     def open(
         self, *, environ: Mapping[str, str] | None = None, permitted: Collection[Action] = (), **options: Any

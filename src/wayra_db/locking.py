@@ -281,10 +281,16 @@ class Lease:
             return
 
     def check(self) -> None:
-        """Raise LockLostError unless the lease still holds; a safe point calls this before each operation."""
-        if not self._lost and (time.monotonic() < self._deadline or self._renew()):
-            return
-        raise self._lost_error()
+        """Raise unless the lease still holds; a safe point calls this before each operation, and each retry of one.
+
+        LockLostError when another runner has it, ConnectionFailedError when the server was out of reach for so long
+        that it cannot be known.
+        """
+        if not self._lost and time.monotonic() >= self._deadline:
+            with translated(self._deployment.address):
+                self._renew()
+        if self._lost:
+            raise self._lost_error()
 
     def entry(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """The audit log entry for `event` on top of the current head; pure, so a retried transaction may reuse it."""
@@ -315,14 +321,16 @@ class Lease:
         entry = self.entry(event)
         everything = [audit.append(entry), *metadata]
         database = self._deployment.metadata
+
+        def attempt(session: ClientSession) -> None:
+            self.check()
+            commands.execute(database, everything, session)
+
         try:
             if self.session is None:
                 commands.execute(database, everything, None)
             else:
-                self.session.with_transaction(
-                    lambda session: commands.execute(database, everything, session),
-                    write_concern=WriteConcern("majority"),
-                )
+                self.session.with_transaction(attempt, write_concern=WriteConcern("majority"))
         except DuplicateKeyError as error:
             raise self._lost_error() from error
         self.adopt(entry)
@@ -350,25 +358,26 @@ class Lease:
         return {"_id": KEY, "epoch": self.epoch, "holder.id": self._owner.id}
 
     def _beat(self) -> None:
-        while not self._ended.wait(self._lease_seconds / 3):
-            if not self._renew() and self._lost:
-                return
-
-    def _renew(self) -> bool:
         from pymongo.errors import PyMongoError
 
+        failing = False
+        while not self._lost and not self._ended.wait(self._lease_seconds / 3):
+            try:
+                self._renew()
+                failing = False
+            except PyMongoError as error:
+                if not failing:
+                    logger.warning("the lock's heartbeat fails, trying on: %s", type(error).__name__)
+                failing = True
+
+    def _renew(self) -> None:
         asked = time.monotonic()
         extended = {"$set": {"expiresAt": {"$add": ["$$NOW", int(self._lease_seconds * 1000)]}}}
-        try:
-            updated = self._deployment.metadata[COLLECTION].update_one(self._mine, [extended])
-        except PyMongoError as error:
-            logger.warning("the lock's heartbeat failed, trying on: %s", type(error).__name__)
-            return False
-        if not updated.matched_count:
-            self._lost = not self._ended.is_set()
-            return False
-        self._deadline = asked + self._lease_seconds
-        return True
+        updated = self._deployment.metadata[COLLECTION].update_one(self._mine, [extended])
+        if updated.matched_count:
+            self._deadline = asked + self._lease_seconds
+        elif not self._ended.is_set():
+            self._lost = True
 
     def _lost_error(self) -> LockLostError:
         return LockLostError(

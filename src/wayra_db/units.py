@@ -102,6 +102,7 @@ class UnitRunner:
         def body(session: ClientSession) -> None:
             nonlocal attempts
             attempts += 1
+            self._lease.check()
             with session.bind(end_session=False):
                 _finished(call(self._deployment.database, session))
             try:
@@ -125,6 +126,7 @@ class UnitRunner:
         async def body(session: AsyncClientSession) -> None:
             nonlocal attempts
             attempts += 1
+            self._lease.check()
             async with session.bind(end_session=False):
                 await call(database, session)
             try:

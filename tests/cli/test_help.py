@@ -10,8 +10,8 @@ from tests.cli.commands import ALL, GROUPS, LEAVES
 from tests.cli.conftest import Cli
 from wayra_db import __version__
 from wayra_db.cli._app import root
-from wayra_db.cli._run import Run
 from wayra_db.cli._exit_codes import ExitCode
+from wayra_db.cli._run import Run
 from wayra_db.settings.options import OPTIONS
 
 
@@ -19,8 +19,6 @@ from wayra_db.settings.options import OPTIONS
 @pytest.mark.parametrize("flag", ["--help", "-h"])
 def test_every_command_has_help_with_examples(cli_offline: Cli, path: str, flag: str) -> None:
     """On standard output, with a sentence and an example that calls it; exit code 0."""
-    if flag == "-h" and path:
-        flag = "--help"
     ended = cli_offline(*path.split(), flag)
     assert (ended.code, ended.stderr) == (0, "")
     assert ended.stdout.startswith(f"Usage: wayra-db{f' {path}' if path else ''} ")

@@ -42,7 +42,7 @@ monitoring.register(Killer())
 """
 
 
-def wayra_sandbox(folder: Path, uri: str, database: str) -> Sandbox:
+def wayra_sandbox(folder: Path, uri: str | None, database: str) -> Sandbox:
     """The Wayra project, copied, on a database."""
     shutil.copytree(WAYRA, folder, ignore=shutil.ignore_patterns(".wayra", "backups"))
     sandbox = Sandbox(folder, uri, database)
@@ -51,7 +51,7 @@ def wayra_sandbox(folder: Path, uri: str, database: str) -> Sandbox:
 
 
 def end_state(database: Documents) -> dict[str, Any]:
-    """Everything that `init` is for: documents, options, indexes, what is recorded as done. Without times and epochs."""
+    """Everything that `init` is for: documents, options, indexes, what is recorded as done; no times, no epochs."""
     state: dict[str, Any] = {}
     for found in database.list_collections():
         name = found["name"]

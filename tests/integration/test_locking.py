@@ -191,15 +191,19 @@ def test_who_lost_the_lock_cannot_record(kind: str, request: pytest.FixtureReque
     assert state.epoch == 2
 
 
+def check_until(lease: Lease, seconds: float) -> None:
+    """Pass safe points for some time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        lease.check()
+        time.sleep(0.05)
+
+
 def test_losing_the_lease_stops_the_next_check(deployment: Deployment) -> None:
     """The heartbeat notices the takeover, and the next safe point raises."""
     stale = acquire(deployment, lease=0.6)
-    with take_over(deployment):
-        deadline = time.monotonic() + 20
-        with pytest.raises(LockLostError):
-            while time.monotonic() < deadline:
-                stale.check()
-                time.sleep(0.05)
+    with take_over(deployment), pytest.raises(LockLostError):
+        check_until(stale, 20)
     stale.release()
 
 

@@ -115,7 +115,7 @@ def test_a_coroutine_that_nobody_awaits_is_an_error(sandbox: Sandbox, wayra_data
 def test_a_swallowed_failure_ends_the_transaction_loop(
     sandbox: Sandbox, wayra_database: Documents, is_async: bool
 ) -> None:
-    """A command fails inside the transaction and `up` catches it: an error within moments, not two minutes of retries."""
+    """A command fails in the transaction and `up` catches it: an error within moments, not minutes of retries."""
     wait = "await " if is_async else ""
     wayra_database.things.insert_one({"_id": 1})
     sandbox.migration(
@@ -130,7 +130,7 @@ def test_a_swallowed_failure_ends_the_transaction_loop(
 
 
 def test_what_static_reading_misses_the_server_refuses(sandbox: Sandbox, wayra_database: Documents) -> None:
-    """An index created through a variable's method is refused with code 263: nothing is kept, and the fix is named."""
+    """An index built in a way that hides it is refused with code 263: nothing is kept, and the fix is named."""
     wayra_database.things.insert_one({"_id": 1})
     sandbox.migration(
         1,

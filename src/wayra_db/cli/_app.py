@@ -145,7 +145,8 @@ def _usage(output: Output, error: click.UsageError) -> None:
     context = error.ctx
     hint = f"See `{context.command_path} --help`." if context else "See `wayra-db --help`."
     # A URI in the wrong place is quoted by the parser, password and all.
-    output.error(UsageError(without_credentials(error.format_message()), hint=hint))
+    message = without_credentials(" ".join(error.format_message().split()))
+    output.error(UsageError(message, hint=hint))
 
 
 class UsageError(WayraError):

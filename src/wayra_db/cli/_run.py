@@ -65,7 +65,7 @@ class Run:
         from wayra_db.cli._progress import LogLines
         from wayra_db.project import Project
 
-        logging.basicConfig(level=logging.WARNING, handlers=[LogLines(self.renderer)])
+        logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[LogLines(self.renderer)])
         logging.getLogger("wayra_db").setLevel(logging.INFO)  # what `ctx.log` says in migrations and seeds
         project = Project.open(
             self._folder(),

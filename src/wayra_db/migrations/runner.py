@@ -8,7 +8,7 @@ from types import ModuleType
 
 from wayra_db import sourcefile
 from wayra_db.context import call_with_context
-from wayra_db.errors import LockError, MigrationFailedError, MigrationLoadError, WayraError
+from wayra_db.errors import ConnectionFailedError, LockError, MigrationFailedError, MigrationLoadError, WayraError
 from wayra_db.events import UnitFailed, UnitFinished, UnitStarted, notify
 from wayra_db.guard import Guard
 from wayra_db.locking import Lease
@@ -81,7 +81,7 @@ def _run_step(
                 history.event_of(step, ended.value, seconds=seconds),
                 history.record_of(step, ended, epoch=lease.epoch, seconds=seconds),
             )
-    except LockError:
+    except (LockError, ConnectionFailedError):
         raise
     except (Exception, SystemExit) as error:
         seconds = time.monotonic() - started

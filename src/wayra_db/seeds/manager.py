@@ -12,7 +12,7 @@ from typing import Any
 from wayra_db import sourcefile
 from wayra_db.context import call_with_context
 from wayra_db.environment import Action
-from wayra_db.errors import LockError, SeedFailedError, SeedLoadError
+from wayra_db.errors import ConnectionFailedError, LockError, SeedFailedError, SeedLoadError
 from wayra_db.events import Notice, UnitFailed, UnitFinished, UnitStarted, notify
 from wayra_db.guard import Guard
 from wayra_db.locking import Lease
@@ -125,7 +125,7 @@ class SeedManager:
                 lease.write({**event, "event": "seed started"}, history.record_of(seed, done=False, epoch=lease.epoch))
                 units.run(call, is_async=seed.is_async)
                 lease.write(event, done)
-        except LockError:
+        except (LockError, ConnectionFailedError):
             raise
         except (Exception, SystemExit) as error:
             failure = _failure(planned, error)

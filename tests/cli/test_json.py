@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.commands import GROUPS, LEAVES
+from tests.cli.conftest import Cli, Ended
+from tests.support import Sandbox
+from wayra_db.cli._exit_codes import ExitCode
+
+# Every command that needs no server of its own, in an order in which each finds work, and a key of its document.
+ROUND = {
+    "config show": "settings",
+    "environment show": "actions",
+    "completion bash": "script",
+    "status": "healthy",
+    "indexes plan": "inSync",
+    "migrate plan": "steps",
+    "migrate up --steps 1": "ran",
+    "indexes apply": "created",
+    "seed run": "ran",
+    "seed status": "seeds",
+    "init": "steps",
+    "init --quick": "steps",
+    "migrate create --name more": "path",
+    "migrate status": "migrations",
+    "migrate repair --version 3 --as applied": "version",
+    "migrate repair --version 3 --as pending": "version",
+    "migrate rollback --version 2": "ran",
+    "clear --yes": "deleted",
+    "reset --yes": "steps",
+    "environment set test --yes": "environment",
+}
+EMBEDDED = {
+    "server status": "running",
+    "server start": "uri",
+    "server logs": "lines",
+    "server stop": "stopped",
+}
+
+
+def check(ended: Ended) -> None:
+    """Standard output is one JSON document, standard error nothing but JSON events."""
+    assert isinstance(json.loads(ended.stdout), dict)
+    assert all("event" in event for event in ended.events)
+    assert "\x1b" not in ended.stdout + ended.stderr
+
+
+def test_no_command_is_left_out() -> None:
+    """A new command has to find its place in one of the tables."""
+    tried = {
+        next(leaf for leaf in LEAVES if f"{line} ".startswith(f"{leaf} ")) for line in [*ROUND, *EMBEDDED, "new shop"]
+    }
+    assert tried == set(LEAVES)
+
+
+@pytest.mark.parametrize(
+    "flags", [[], ["--verbose"], ["--debug"], ["--quiet"]], ids=lambda flags: "".join(flags) or "-"
+)
+def test_each_command_writes_one_document(cli: Cli, sandbox: Sandbox, flags: list[str]) -> None:
+    """Whatever it does; with --quiet without events, with --debug with the server's commands among them."""
+    sandbox.migration(2, "db.trips.insert_one({'title': 'first'})", "pass")
+    events: set[str] = set()
+    for line, key in ROUND.items():
+        ended = cli(*line.split(), "--json", *flags)
+        assert ended.code == ExitCode.OK, line
+        check(ended)
+        assert key in ended.document, line
+        events |= {event["event"] for event in ended.events}
+    if flags == ["--quiet"]:
+        assert events == set()
+    else:
+        assert {"StepStarted", "StepFinished", "UnitStarted", "UnitFinished", "LockAcquired"} <= events
+        assert ("CommandSent" in events) is (flags == ["--debug"])
+
+
+def test_the_embedded_server_and_a_new_project(cli_offline: Cli, tmp_path: Path) -> None:
+    """The commands that make something of their own: a project, and a server for it."""
+    ended = cli_offline("new", str(tmp_path / "shop"), "--json")
+    check(ended)
+    assert len(ended.document["files"]) == 6
+    for line, key in EMBEDDED.items():
+        ended = cli_offline(*line.split(), "--json", "--project", str(tmp_path / "shop"))
+        check(ended)
+        assert ended.code == ExitCode.OK
+        assert key in ended.document
+    assert ended.document["stopped"] is True
+
+
+@pytest.mark.parametrize("place", ["before", "between", "after"])
+def test_the_flag_stands_anywhere(cli: Cli, place: str) -> None:
+    """Before the command, between group and command, or behind."""
+    lines = {"before": "--json migrate status", "between": "migrate --json status", "after": "migrate status --json"}
+    ended = cli(*lines[place].split())
+    check(ended)
+    assert [one["version"] for one in ended.document["migrations"]] == [1, 2]
+
+
+@pytest.mark.parametrize("line", ["migrate --json --to 1", "--json migrate --to 1", "migrate --to 1 --json"])
+def test_the_flag_stands_anywhere_before_a_default_command(cli: Cli, line: str) -> None:
+    """`migrate` alone is `migrate up`, wherever the flags stand."""
+    ended = cli(*line.split())
+    check(ended)
+    assert [one["version"] for one in ended.document["ran"]] == [1]
+
+
+def test_the_last_of_two_values_wins(cli_offline: Cli) -> None:
+    """What stands behind the command is nearer to it."""
+    ended = cli_offline("--env", "test", "config", "--env", "development", "show", "--env", "production", "--json")
+    values = {one["key"]: one["value"] for one in ended.document["settings"]}
+    assert values["environment"] == "production"
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "error"),
+    [
+        ("nonsense", ExitCode.USAGE, "UsageError"),
+        ("status --nonsense", ExitCode.USAGE, "UsageError"),
+        ("--nonsense status", ExitCode.USAGE, "UsageError"),
+        ("migrate nonsense", ExitCode.USAGE, "UsageError"),
+        ("migrate --to three", ExitCode.USAGE, "UsageError"),
+        ("completion", ExitCode.USAGE, "UsageError"),
+        ("reset", ExitCode.UNREACHABLE, "ConnectionFailedError"),
+        ("status", ExitCode.UNREACHABLE, "ConnectionFailedError"),
+        ("migrate", ExitCode.UNREACHABLE, "ConnectionFailedError"),
+        ("status --database a/b", ExitCode.CONFIGURATION, "ConfigError"),
+        ("seed --env production", ExitCode.REFUSED, "RefusedError"),
+        ("new project", ExitCode.CONFIGURATION, "ConfigError"),
+    ],
+)
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_an_error_is_the_one_document(
+    cli_offline: Cli, offline: Sandbox, monkeypatch: pytest.MonkeyPatch, line: str, code: int, error: str, place: str
+) -> None:
+    """With its class, message, hint and exit code; nothing beside it, even when the command line makes no sense."""
+    monkeypatch.chdir(offline.folder.parent)
+    words = ["--json", *line.split()] if place == "before" else [*line.split(), "--json"]
+    ended = cli_offline(*words)
+    check(ended)
+    assert ended.code == code
+    assert (ended.document["error"], ended.document["exitCode"]) == (error, code)
+    assert ended.document["message"]
+    assert ended.document["hint"]
+
+
+def test_errors_of_a_run_are_documents(cli: Cli, sandbox: Sandbox) -> None:
+    """A failing migration with its fields, a failing step with what was done."""
+    path = sandbox.migration(3, "raise ValueError('by hand')")
+    ended = cli("migrate", "--json")
+    check(ended)
+    document = ended.document
+    assert ended.code == ExitCode.FAILED
+    assert document["error"] == "MigrationFailedError"
+    assert (document["applied"], document["failed"]) == ([1, 2], 3)
+    assert (document["path"], document["line"]) == (str(path), 3)
+    assert [event["event"] for event in ended.events][-1] == "UnitFailed"
+    ended = cli("init", "--json")
+    check(ended)
+    assert ended.document["error"] == "StepFailedError"
+    assert ended.document["done"] == ["Collections and validators"]
+    assert ended.document["not_done"] == ["Indexes", "Seeds"]
+
+
+@pytest.mark.parametrize("group", [group for group in GROUPS if group not in ("migrate", "seed")])
+def test_help_is_no_result(cli_offline: Cli, group: str) -> None:
+    """Asking for help gives help, also with --json."""
+    assert cli_offline(*group.split(), "--json").stdout.startswith("Usage: ")
+
+
+def test_checks_write_their_document_too(cli: Cli) -> None:
+    """The exit code is beside the result, not in its place."""
+    for line in ("status --check", "migrate status --check", "indexes plan --check"):
+        ended = cli(*line.split(), "--json")
+        check(ended)
+        assert ended.code == ExitCode.PENDING
