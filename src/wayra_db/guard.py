@@ -78,6 +78,8 @@ class Guard:
             observer=self.observer,
             stop=self.stop,
         )
+        if action in environment.DESTRUCTIVE or action is Action.SET_ENVIRONMENT:
+            notify(self.observer, SecurityEvent(action.value, "allowed", self.environment.value, what))
         with lease:
             # Another runner may have marked the database while this one waited for the lock.
             self.require(action)

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from wayra_db import locking, meta
 from wayra_db.environment import Action, require
@@ -73,15 +73,27 @@ class Project:
         *,
         flags: Mapping[str, object] | None = None,
         environ: Mapping[str, str] | None = None,
-        **options: Any,
+        client: MongoClient[Document] | None = None,
+        observer: Observer = log_observer,
+        stop: Stop | None = None,
+        permitted: Collection[Action] = (),
+        adopt: bool = False,
     ) -> Project:
         """The project in the folder `path`, or in the nearest folder above it that holds a `wayra-db.toml`.
 
-        Environment variables count only when given as `environ` (usually `os.environ`). `options` are those of the
-        constructor. Raises ConfigError.
+        Environment variables count only when given as `environ` (usually `os.environ`), flags as `flags`, by the keys
+        of `wayra_db.settings.OPTIONS`. The rest is the constructor's. Raises ConfigError.
         """
         settings = load_settings(flags=flags, environ=environ, start=Path(path))
-        return cls(settings, search_path=(environ or {}).get("PATH"), **options)
+        return cls(
+            settings,
+            client=client,
+            observer=observer,
+            stop=stop,
+            permitted=permitted,
+            adopt=adopt,
+            search_path=(environ or {}).get("PATH"),
+        )
 
     def __enter__(self) -> Self:
         return self

@@ -8,7 +8,10 @@ last writes of the same transaction.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -27,7 +30,12 @@ if TYPE_CHECKING:
 # Called with the database and the transaction's session (None outside one); may return a coroutine.
 Call = Callable[[Any, Any], Any]
 
+# The audit log's event and the metadata writes for a unit that took so many seconds.
+Outcome = Callable[[float], tuple[Mapping[str, Any], Sequence[commands.Command]]]
+
 SWALLOWED_ATTEMPTS = 3
+
+logger = logging.getLogger("wayra_db.units")
 
 
 class SwallowedFailureError(WayraError):
@@ -36,6 +44,41 @@ class SwallowedFailureError(WayraError):
 
 class NotAwaitedError(WayraError):
     """A plain `def` returned a coroutine, so its work has not run."""
+
+
+class _Attempt:
+    """What the repeated runs of one atomic unit share; `entry` is the log entry of the last of them."""
+
+    def __init__(self, lease: Lease, outcome: Outcome) -> None:
+        self.entry: Mapping[str, Any] = {}
+        self._lease = lease
+        self._outcome = outcome
+        self._number = 0
+        self._started = 0.0
+
+    def begin(self) -> None:
+        """Before the unit is called: does the lease still hold?"""
+        self._number += 1
+        self._lease.check()
+        self._started = time.monotonic()
+
+    @contextmanager
+    def recording(self) -> Iterator[Sequence[commands.Command]]:
+        """After the unit has returned: the writes that record it, as the transaction's last."""
+        event, metadata = self._outcome(time.monotonic() - self._started)
+        self.entry = self._lease.entry(event)
+        self._lease.check()
+        try:
+            yield [audit.append(self.entry), *metadata]
+        except Exception as error:
+            # The unit returned normally, yet its transaction is gone: a failed command aborted it and the unit caught
+            # the error. The label says "transient", so the driver would repeat the unit for two minutes.
+            if getattr(error, "code", None) == NO_SUCH_TRANSACTION and self._number >= SWALLOWED_ATTEMPTS:
+                raise SwallowedFailureError(
+                    "a command failed inside the transaction and its exception was swallowed; nothing was kept",
+                    hint="Let the exception out, or set `transactional = False` if the failure is expected.",
+                ) from error
+            raise
 
 
 class UnitRunner:
@@ -63,24 +106,20 @@ class UnitRunner:
         else:
             _finished(call(self._deployment.database, None))
 
-    def run_atomic(
-        self, call: Call, event: Mapping[str, Any], metadata: Sequence[commands.Command], *, is_async: bool
-    ) -> None:
-        """Run a unit and record it in one transaction; on any error nothing of either is left.
+    def run_atomic(self, call: Call, outcome: Outcome, *, is_async: bool) -> None:
+        """Run a unit and record its outcome in one transaction; on any error nothing of either is left.
 
         The unit may be called more than once: the driver repeats it when the server aborts the transaction for a
         transient reason. Raises whatever the unit raises, LockLostError when the lock was lost meanwhile.
         """
         from pymongo.errors import DuplicateKeyError, PyMongoError
 
-        self._lease.check()
-        entry = self._lease.entry(event)
-        record = [audit.append(entry), *metadata]
+        attempt = _Attempt(self._lease, outcome)
         try:
             if is_async:
-                self._thread.run(self._transact_async(call, record))
+                self._thread.run(self._transact_async(call, attempt))
             else:
-                self._transact(call, record)
+                self._transact(call, attempt)
         except DuplicateKeyError as error:
             if _is_log_conflict(error):
                 self._lease.check()
@@ -89,52 +128,49 @@ class UnitRunner:
                 ) from error
             raise
         except PyMongoError as error:
-            if not error.has_error_label("UnknownTransactionCommitResult") or not self._lease.committed(entry):
+            unknown = error.has_error_label("UnknownTransactionCommitResult")
+            if not (unknown and attempt.entry and self._lease.committed(attempt.entry)):
                 raise
-        self._lease.adopt(entry)
+        self._lease.adopt(attempt.entry)
 
-    def _transact(self, call: Call, record: Sequence[commands.Command]) -> None:
+    def record_failure(self, event: Mapping[str, Any], record: commands.Command) -> None:
+        """Record that a unit failed. When that is impossible it is logged: the unit's own error matters more.
+
+        Without the record a unit that is not atomic stays as begun, which says the same.
+        """
+        try:
+            self._lease.write(event, record)
+        except WayraError as error:
+            logger.warning("the failure could not be recorded: %s", error.message)
+
+    def _transact(self, call: Call, attempt: _Attempt) -> None:
         session = self._lease.session
         if session is None:
             raise RuntimeError("atomic units need transactions")
-        attempts = 0
 
         def body(session: ClientSession) -> None:
-            nonlocal attempts
-            attempts += 1
-            self._lease.check()
+            attempt.begin()
             with session.bind(end_session=False):
                 _finished(call(self._deployment.database, session))
-            try:
-                self._lease.check()
+            with attempt.recording() as record:
                 commands.execute(self._deployment.metadata, record, session)
-            except Exception as error:
-                _refuse_swallowed(error, attempts)
-                raise
 
         session.with_transaction(body, **_transaction_options())
 
-    async def _transact_async(self, call: Call, record: Sequence[commands.Command]) -> None:
+    async def _transact_async(self, call: Call, attempt: _Attempt) -> None:
         client = await self._thread.client()
         session = await self._thread.session()
         if not self._async_registered:
             self._lease.register_session(session.session_id)
             self._async_registered = True
         database = client[self._deployment.database_name]
-        attempts = 0
 
         async def body(session: AsyncClientSession) -> None:
-            nonlocal attempts
-            attempts += 1
-            self._lease.check()
+            attempt.begin()
             async with session.bind(end_session=False):
                 await call(database, session)
-            try:
-                self._lease.check()
+            with attempt.recording() as record:
                 await commands.execute_async(database, record, session)
-            except Exception as error:
-                _refuse_swallowed(error, attempts)
-                raise
 
         await session.with_transaction(body, **_transaction_options())
 
@@ -174,16 +210,6 @@ def _finished(result: Any) -> None:
             "the function returned a coroutine that nobody awaited, so its work has not run",
             hint="Write it with `async def`.",
         )
-
-
-def _refuse_swallowed(error: Exception, attempts: int) -> None:
-    # The unit returned normally, yet its transaction is gone: a failed command aborted it and the unit caught the
-    # error. The label says "transient", so the driver would repeat the unit for two minutes.
-    if getattr(error, "code", None) == NO_SUCH_TRANSACTION and attempts >= SWALLOWED_ATTEMPTS:
-        raise SwallowedFailureError(
-            "a command failed inside the transaction and its exception was swallowed; nothing was kept",
-            hint="Let the exception out, or set `transactional = False` if the failure is expected.",
-        ) from error
 
 
 def _is_log_conflict(error: Exception) -> bool:

@@ -80,7 +80,7 @@ def test_the_embedded_server_and_a_new_project(cli_offline: Cli, tmp_path: Path)
     """The commands that make something of their own: a project, and a server for it."""
     ended = cli_offline("new", str(tmp_path / "shop"), "--json")
     check(ended)
-    assert len(ended.document["files"]) == 6
+    assert all(Path(file).is_file() for file in ended.document["files"])
     for line, key in EMBEDDED.items():
         ended = cli_offline(*line.split(), "--json", "--project", str(tmp_path / "shop"))
         check(ended)
@@ -125,7 +125,6 @@ def test_the_last_of_two_values_wins(cli_offline: Cli) -> None:
         ("reset", ExitCode.UNREACHABLE, "ConnectionFailedError"),
         ("status", ExitCode.UNREACHABLE, "ConnectionFailedError"),
         ("migrate", ExitCode.UNREACHABLE, "ConnectionFailedError"),
-        ("status --database a/b", ExitCode.CONFIGURATION, "ConfigError"),
         ("seed --env production", ExitCode.REFUSED, "RefusedError"),
         ("new project", ExitCode.CONFIGURATION, "ConfigError"),
     ],

@@ -211,6 +211,24 @@ def test_nobody_reads_the_output(sandbox: Sandbox, line: str) -> None:
     assert (ended.returncode, ended.stderr) == (ExitCode.OK, "")
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("wayra-db mig", ["migrate"]),
+        ("wayra-db migrate ro", ["rollback"]),
+        ("wayra-db --env p", ["production"]),
+        ("wayra-db init --re", ["--reset"]),
+    ],
+)
+def test_completion(offline: Sandbox, words: str, expected: list[str]) -> None:
+    """What the shell asks with Tab, answered without a driver."""
+    count = len(words.split()) - 1
+    asked = {"_WAYRA_DB_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(count)}
+    ended = offline.run(prelude=WITHOUT_A_DRIVER, **asked)
+    assert ended.returncode == 0
+    assert [line.partition(",")[2] for line in ended.stdout.splitlines()] == expected
+
+
 def test_a_full_disk_is_an_error(offline: Sandbox) -> None:
     """A result that could not be written has not been given."""
     with Path("/dev/full").open("wb") as stdout:

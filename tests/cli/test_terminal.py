@@ -5,7 +5,6 @@ import pty
 import re
 import select
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -59,10 +58,10 @@ class Terminal:
 
 
 @pytest.fixture
-def seeded(sandbox: Sandbox, cli: Cli) -> Iterator[Sandbox]:
+def seeded(sandbox: Sandbox, cli: Cli) -> Sandbox:
     """An initialised project with two users."""
     assert cli("init").code == ExitCode.OK
-    yield sandbox
+    return sandbox
 
 
 @pytest.mark.parametrize("command", ["reset", "clear", "init --reset"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -11,6 +12,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 import click
+from click.shell_completion import shell_complete
 
 from wayra_db import __version__
 from wayra_db.cli._exit_codes import ExitCode
@@ -19,6 +21,9 @@ from wayra_db.cli._options import shared_options
 from wayra_db.cli._output import Output
 from wayra_db.cli._run import Run
 from wayra_db.errors import CancelledError, WayraError
+
+PROGRAM = "wayra-db"
+COMPLETE_VARIABLE = "_WAYRA_DB_COMPLETE"
 
 # Each command: the module that holds it under the same name, and its summary, so that help loads no module.
 COMMANDS = {
@@ -87,6 +92,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     second for a thread that only sleeps.
     """
     run = Run(os.environ)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a sign that the terminal does not have is no error
+    if instruction := os.environ.get(COMPLETE_VARIABLE):
+        sys.exit(shell_complete(root, {}, PROGRAM, COMPLETE_VARIABLE, instruction))
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stopper(run))
     code = _invoke(run, sys.argv[1:] if arguments is None else arguments)
@@ -103,8 +112,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def _invoke(run: Run, arguments: Sequence[str]) -> int:
     try:
-        result = root.main(args=list(arguments), prog_name="wayra-db", obj=run, standalone_mode=False)
+        with root.make_context(PROGRAM, list(arguments), obj=run) as context:
+            result = root.invoke(context)
         return result if isinstance(result, int) else ExitCode.OK
+    except click.exceptions.Exit as end:
+        return end.exit_code
     except click.UsageError as error:
         if "--json" in arguments:  # it may stand behind the mistake, where the parser has not come to
             run.given["json"] = True

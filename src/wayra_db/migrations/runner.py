@@ -5,15 +5,18 @@ from __future__ import annotations
 import logging
 import time
 from types import ModuleType
+from typing import Any
 
 from wayra_db import sourcefile
 from wayra_db.context import call_with_context
-from wayra_db.errors import ConnectionFailedError, LockError, MigrationFailedError, MigrationLoadError, WayraError
+from wayra_db.environment import Environment
+from wayra_db.errors import ConnectionFailedError, LockError, MigrationFailedError, MigrationLoadError
 from wayra_db.events import UnitFailed, UnitFinished, UnitStarted, notify
 from wayra_db.guard import Guard
 from wayra_db.locking import Lease
 from wayra_db.migrations import history
 from wayra_db.migrations.model import MigrationPlan, PlannedStep, RecordState
+from wayra_db.mongo.commands import Command
 from wayra_db.units import UnitRunner, advice, describe
 
 logger = logging.getLogger("wayra_db.migrations")
@@ -61,51 +64,39 @@ def _run_step(
         stop=guard.stop,
     )
     ended = RecordState.APPLIED if step.direction == "up" else RecordState.ROLLED_BACK
+
+    def outcome(seconds: float) -> tuple[dict[str, Any], list[Command]]:
+        record = history.record_of(step, ended, epoch=lease.epoch, seconds=seconds)
+        return history.event_of(step, ended.value, seconds=seconds), [record]
+
     started = time.monotonic()
     notify(guard.observer, UnitStarted("migration", name, step.direction, step.atomic))
     try:
         if step.atomic:
-            units.run_atomic(
-                call,
-                history.event_of(step, ended.value),
-                [history.record_of(step, ended, epoch=lease.epoch)],
-                is_async=step.header.is_async,
-            )
+            units.run_atomic(call, outcome, is_async=step.header.is_async)
         else:
             lease.write(
                 history.event_of(step, "started"), history.record_of(step, RecordState.STARTED, epoch=lease.epoch)
             )
             units.run(call, is_async=step.header.is_async)
-            seconds = time.monotonic() - started
-            lease.write(
-                history.event_of(step, ended.value, seconds=seconds),
-                history.record_of(step, ended, epoch=lease.epoch, seconds=seconds),
-            )
+            event, record = outcome(time.monotonic() - started)
+            lease.write(event, *record)
     except (LockError, ConnectionFailedError):
         raise
     except (Exception, SystemExit) as error:
         seconds = time.monotonic() - started
-        failure = _failure(step, error, done)
+        failure = _failure(step, error, done, with_values=guard.environment is not Environment.PRODUCTION)
         notify(guard.observer, UnitFailed("migration", name, step.direction, seconds, failure.message))
-        _record_failure(step, lease, error, seconds)
+        said = describe(error, with_values=False)
+        units.record_failure(
+            history.event_of(step, "failed", seconds=seconds, error=said),
+            history.record_of(step, RecordState.FAILED, epoch=lease.epoch, seconds=seconds, error=said),
+        )
         raise failure from error
     notify(guard.observer, UnitFinished("migration", name, step.direction, time.monotonic() - started))
 
 
-def _record_failure(step: PlannedStep, lease: Lease, error: BaseException, seconds: float) -> None:
-    said = describe(error, with_values=False)
-    try:
-        lease.write(
-            history.event_of(step, "failed", seconds=seconds, error=said),
-            history.record_of(step, RecordState.FAILED, epoch=lease.epoch, seconds=seconds, error=said),
-        )
-    except WayraError as second:
-        # The user's own error matters more than the record of it; without the record a step that is not atomic
-        # stays `started`, which says the same.
-        logger.warning("the failure could not be recorded: %s", second.message)
-
-
-def _failure(step: PlannedStep, error: BaseException, done: list[int]) -> MigrationFailedError:
+def _failure(step: PlannedStep, error: BaseException, done: list[int], *, with_values: bool) -> MigrationFailedError:
     migration = step.migration
     line = sourcefile.line_in(error, migration.path)
     where = f"{migration.path}:{line}" if line else str(migration.path)
@@ -118,7 +109,8 @@ def _failure(step: PlannedStep, error: BaseException, done: list[int]) -> Migrat
             "`wayra-db migrate status`."
         )
     return MigrationFailedError(
-        f"{step.direction} of migration {migration.version} ({migration.name}) failed at {where}: {describe(error)}",
+        f"{step.direction} of migration {migration.version} ({migration.name}) failed at {where}: "
+        f"{describe(error, with_values=with_values)}",
         applied=done,
         failed=migration.version,
         path=migration.path,

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 Command = Mapping[str, Any]
 
+MAJORITY: Mapping[str, Any] = {"w": "majority"}
+
 
 def insert(collection: str, document: Mapping[str, Any]) -> Command:
     """The command that inserts one document."""
@@ -46,7 +48,7 @@ def _with_concern(command: Command, session: ClientSession | AsyncClientSession 
     # A transaction takes its write concern at commit and refuses one on its parts.
     if session is not None and session.in_transaction:
         return dict(command)
-    return {**command, "writeConcern": {"w": "majority"}}
+    return {**command, "writeConcern": MAJORITY}
 
 
 def check(reply: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ from wayra_db.errors import SchemaError
 from wayra_db.guard import Guard
 from wayra_db.locking import Lease
 from wayra_db.mongo.client import Deployment
+from wayra_db.mongo.commands import MAJORITY
 from wayra_db.mongo.errors import NAMESPACE_EXISTS, translated
 from wayra_db.schema.collection import Collection
 from wayra_db.schema.diff import SchemaPlan, diff
@@ -64,7 +65,9 @@ class SchemaManager:
                 self._guard.stop.check()
                 lease.check()
                 with translated(self._guard.deployment.address):
-                    self._guard.deployment.database.command({"collMod": change.collection, **change.options})
+                    self._guard.deployment.metadata.command(
+                        {"collMod": change.collection, **change.options, "writeConcern": MAJORITY}
+                    )
             result = SchemaResult(
                 tuple(collection.name for collection in plan.create),
                 tuple(change.collection for change in plan.change),
@@ -88,7 +91,9 @@ def create_collection(deployment: Deployment, collection: Collection) -> None:
 
     with translated(deployment.address):
         try:
-            deployment.metadata.command({"create": collection.name, **collection.create_options()})
+            deployment.metadata.command(
+                {"create": collection.name, **collection.create_options(), "writeConcern": MAJORITY}
+            )
         except OperationFailure as error:
             if error.code != NAMESPACE_EXISTS:
                 raise

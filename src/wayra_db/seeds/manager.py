@@ -120,7 +120,7 @@ class SeedManager:
         notify(self._guard.observer, UnitStarted("seed", seed.name, "seed", planned.atomic))
         try:
             if planned.atomic:
-                units.run_atomic(call, event, [done], is_async=seed.is_async)
+                units.run_atomic(call, lambda seconds: ({**event, "seconds": seconds}, [done]), is_async=seed.is_async)
             else:
                 lease.write({**event, "event": "seed started"}, history.record_of(seed, done=False, epoch=lease.epoch))
                 units.run(call, is_async=seed.is_async)
@@ -134,7 +134,7 @@ class SeedManager:
                 UnitFailed("seed", seed.name, "seed", time.monotonic() - started, failure.message),
             )
             said = describe(error, with_values=False)
-            lease.write(
+            units.record_failure(
                 {**event, "event": "seed failed", "error": said},
                 history.record_of(seed, done=False, epoch=lease.epoch, error=said),
             )
