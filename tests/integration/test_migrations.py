@@ -164,7 +164,10 @@ def test_ddl_is_not_atomic_and_says_so(sandbox: Sandbox, wayra_database: Documen
 
 def test_a_migration_that_may_be_repeated_is_resumed(sandbox: Sandbox, wayra_database: Documents) -> None:
     """`retry = "safe"`: the next `up` runs the half-done migration again."""
-    text = "db.things.create_index('name')\ndb.log.insert_one({})\nif db.log.count_documents({}) < 2:\n    raise ValueError"
+    text = (
+        "db.things.create_index('name')\ndb.log.insert_one({})\n"
+        "if db.log.count_documents({}) < 2:\n    raise ValueError"
+    )
     sandbox.migration(1, text, head='retry = "safe"')
     with sandbox.open() as project:
         with pytest.raises(MigrationFailedError):

@@ -33,7 +33,8 @@ class DefaultGroup(Group):
         """Put the default command's name in front where the user named none."""
         named = any(argument in self.commands for argument in args)
         asks = args[:1] in (["--help"], ["-h"])
-        if not named and not asks and (not args or args[0].startswith("-")):
+        completes = ctx.resilient_parsing  # a shell asks what may stand here
+        if not named and not asks and not completes and (not args or args[0].startswith("-")):
             args = [self.default, *args]
         return super().parse_args(ctx, args)
 
