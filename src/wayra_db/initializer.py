@@ -9,12 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from wayra_db import environment, meta
 from wayra_db.environment import Action
 from wayra_db.errors import CancelledError, LockLostError, StepFailedError, WayraError
-from wayra_db.events import StepFailed, StepFinished, StepStarted, notify
+from wayra_db.events import Progress, StepFailed, StepFinished, StepStarted, notify
 from wayra_db.guard import Guard
 from wayra_db.health.collections import read_stats
 from wayra_db.indexes import IndexManager
@@ -27,6 +27,13 @@ from wayra_db.schema.live import read_collections
 from wayra_db.schema.manager import SchemaManager, create_collection
 from wayra_db.seeds import SeedManager
 from wayra_db.seeds import history as seed_history
+
+if TYPE_CHECKING:
+    from pymongo.collection import Collection as MongoCollection
+
+    from wayra_db.mongo.client import Document
+
+CLEAR_BATCH = 10_000
 
 Outcome = Literal["changed", "unchanged", "skipped"]
 
@@ -175,11 +182,21 @@ class DatabaseInitializer:
         declared = next(collection for collection in self._schema.collections if collection.name == name)
         with translated(self._guard.deployment.address):
             if declared.timeseries is None and declared.capped is None:
-                return database[name].delete_many({}).deleted_count
+                return self._delete_all(database[name])
             count = database[name].count_documents({})
             database.drop_collection(name)
         create_collection(self._guard.deployment, declared)
         return count
+
+    def _delete_all(self, collection: MongoCollection[Document]) -> int:
+        """Delete in batches, so that it can be watched and stopped, and no operation fills the server's cache."""
+        total = collection.estimated_document_count()
+        deleted = 0
+        while batch := [one["_id"] for one in collection.find({}, {"_id": 1}).limit(CLEAR_BATCH)]:
+            self._guard.stop.check()
+            deleted += collection.delete_many({"_id": {"$in": batch}}).deleted_count
+            notify(self._guard.observer, Progress(collection.name, deleted, max(total, deleted), "documents"))
+        return deleted
 
     def _drop_everything(self, lease: Lease) -> StepReport:
         guard = self._guard

@@ -9,6 +9,7 @@ from pathlib import Path
 from string import Template
 
 from wayra_db.errors import ConfigError
+from wayra_db.settings.uri import database_name_problem
 
 # The file in the project, and the template that it is written from.
 FILES = {
@@ -53,4 +54,5 @@ def create_project(folder: Path) -> tuple[Path, ...]:
 
 def project_name(folder_name: str) -> str:
     """A folder's name as a project's and a database's: lower-case letters, digits and underscores."""
-    return re.sub(r"[^a-z0-9]+", "_", folder_name.lower()).strip("_")[:40] or "project"
+    name = re.sub(r"[^a-z0-9]+", "_", folder_name.lower()).strip("_")[:40] or "project"
+    return f"{name}_db" if database_name_problem(name) else name

@@ -149,17 +149,22 @@ def load_module(path: Path, name: str) -> ModuleType:
 
 @contextmanager
 def sibling_imports(folder: Path) -> Iterator[None]:
-    """Within the block, modules in `folder` can be imported by name; nothing of it stays behind."""
+    """Within the block, modules in `folder` can be imported by name; nothing of it stays behind.
+
+    They come last, so that a file named like a module of the standard library hides it from nobody.
+    """
     resolved = folder.resolve()
+    known = str(resolved) in sys.path
     before = set(sys.modules)
     previous = sys.dont_write_bytecode
     sys.dont_write_bytecode = True
-    sys.path.insert(0, str(resolved))
+    if not known:
+        sys.path.append(str(resolved))
     try:
         yield
     finally:
         sys.dont_write_bytecode = previous
-        if str(resolved) in sys.path:
+        if not known and str(resolved) in sys.path:
             sys.path.remove(str(resolved))
         for name in set(sys.modules) - before:
             file = getattr(sys.modules[name], "__file__", None)

@@ -70,6 +70,30 @@ def test_a_failing_migration(cli: Cli, sandbox: Sandbox, wayra_database: Documen
     assert lock_is_free(wayra_database)
 
 
+@pytest.mark.parametrize("head", ["", "transactional = False"])
+def test_an_async_migration_that_exits(sandbox: Sandbox, head: str) -> None:
+    """It fails like any other; the process neither hangs nor ends well."""
+    sandbox.migration(1, "import sys\nawait db.users.insert_one({})\nsys.exit(0)", is_async=True, head=head)
+    ended = call(sandbox, "migrate")
+    assert ended.code == ExitCode.FAILED
+    assert "0001_step.py:" in ended.stderr
+    assert "the function called exit(0)" in ended.stderr
+
+
+def test_neighbours_are_found_while_a_unit_runs(cli: Cli, sandbox: Sandbox, wayra_database: Documents) -> None:
+    """A migration or seed may import the file beside it inside its function."""
+    sandbox.write("migrations/_common.py", "title = 'by a migration'\n")
+    sandbox.migration(3, "from _common import title\ndb.trips.insert_one({'title': title})")
+    sandbox.write("scripts/seeds/_common.py", "title = 'by a seed'\n")
+    sandbox.write(
+        "scripts/seeds/0002_trips.py",
+        "environments = ['development']\nrequired = True\n"
+        "def seed(db):\n    from _common import title\n    db.trips.insert_one({'title': title})\n",
+    )
+    assert cli("init").code == ExitCode.OK
+    assert {"by a migration", "by a seed"} <= set(wayra_database.trips.distinct("title"))
+
+
 def test_a_failing_step_of_init(cli: Cli, wayra_database: Documents) -> None:
     """What was done, what was not, and how to go on."""
     wayra_database.users.insert_many([{"email": "x"}, {"email": "x"}])

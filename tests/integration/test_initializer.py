@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ from pymongo.database import Database
 from tests.support import COLLECTIONS, Sandbox
 from wayra_db.environment import Action
 from wayra_db.errors import RefusedError, StepFailedError
-from wayra_db.events import SecurityEvent, StepFinished
+from wayra_db.events import Progress, SecurityEvent, StepFinished
 from wayra_db.testing import CommandCounter
 
 Documents = Database[dict[str, Any]]
@@ -276,3 +278,35 @@ def test_a_client_given_by_the_program_stays_open(shop: Sandbox, tmp_path: Path)
         assert project.initializer.run().changed
     assert client.admin.command("ping")["ok"] == 1
     client.close()
+
+
+def test_clear_goes_in_batches(shop: Sandbox, wayra_database: Documents) -> None:
+    """Many documents are deleted piece by piece, each reported."""
+    with shop.open() as project:
+        project.initializer.run()
+        wayra_database.users.insert_many({"email": f"{number}@example.com"} for number in range(25_000))
+        assert dict(project.initializer.clear().deleted) == {"users": 25_002}
+    assert [event.done for event in shop.observer.of(Progress)] == [10_000, 20_000, 25_002]
+    assert wayra_database.users.count_documents({}) == 0
+
+
+def test_an_index_build_can_be_watched(shop: Sandbox, wayra_database: Documents) -> None:
+    """While a build runs, its progress is reported from the server's own count."""
+    shop.write("collections/users.py", COLLECTIONS)
+    admin = wayra_database.client.admin
+    with shop.open() as project:
+        project.initializer.run()
+        wayra_database.users.drop_indexes()
+        fail_point = "hangAfterStartingIndexBuild"
+        admin.command({"configureFailPoint": fail_point, "mode": "alwaysOn"})
+        try:
+            building = threading.Thread(target=project.indexes.apply)
+            building.start()
+            deadline = time.monotonic() + 20
+            while not shop.observer.of(Progress) and time.monotonic() < deadline:
+                time.sleep(0.05)
+        finally:
+            admin.command({"configureFailPoint": fail_point, "mode": "off"})
+            building.join()
+    assert shop.observer.of(Progress)[0].task == "indexes of users"
+    assert shop.observer.of(Progress)[0].total == 2

@@ -36,7 +36,15 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("folder", "expected"),
-    [("shop", "shop"), ("My Shop!", "my_shop"), ("../..", "project"), ("日本", "project"), ("x" * 90, "x" * 40)],
+    [
+        ("shop", "shop"),
+        ("My Shop!", "my_shop"),
+        ("../..", "project"),
+        ("日本", "project"),
+        ("x" * 90, "x" * 40),
+        ("admin", "admin_db"),
+        ("Config", "config_db"),
+    ],
 )
 def test_a_folder_gives_a_name_for_a_database(folder: str, expected: str) -> None:
     """Whatever a folder is called, the database gets a name that the server takes."""

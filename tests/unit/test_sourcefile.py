@@ -203,6 +203,23 @@ def test_a_file_named_like_a_module_does_not_replace_it(file: Path) -> None:
     assert sys.modules["json"] is before
 
 
+def test_a_folder_that_is_on_the_path_stays_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At its place; also when one block stands in another."""
+    monkeypatch.syspath_prepend(tmp_path)
+    before = list(sys.path)
+    with sibling_imports(tmp_path), sibling_imports(tmp_path):
+        assert sys.path == before
+    assert sys.path == before
+
+
+def test_the_standard_library_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A neighbour called `colorsys` takes nobody's place, be it imported already or not."""
+    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
+    (tmp_path / "colorsys.py").write_text("")
+    (tmp_path / "user.py").write_text("from colorsys import rgb_to_hsv\n")
+    assert load_module(tmp_path / "user.py", "user").rgb_to_hsv
+
+
 @pytest.mark.parametrize(
     ("source", "line", "cause"),
     [

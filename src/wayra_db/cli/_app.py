@@ -12,7 +12,6 @@ from types import FrameType
 from typing import Any, NoReturn
 
 import click
-from click.shell_completion import shell_complete
 
 from wayra_db import __version__
 from wayra_db.cli._exit_codes import ExitCode
@@ -95,6 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a sign that the terminal does not have is no error
     if instruction := os.environ.get(COMPLETE_VARIABLE):
+        from click.shell_completion import shell_complete
+
         sys.exit(shell_complete(root, {}, PROGRAM, COMPLETE_VARIABLE, instruction))
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stopper(run))

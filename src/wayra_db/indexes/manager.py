@@ -11,6 +11,7 @@ from wayra_db.errors import DuplicateKeysError, IndexManagementError
 from wayra_db.guard import Guard
 from wayra_db.indexes.live import read_indexes
 from wayra_db.indexes.plan import IndexDocument, IndexPlan, PlannedIndex, Step, plan_indexes
+from wayra_db.indexes.watch import build_progress
 from wayra_db.mongo.errors import DUPLICATE_KEY, translate
 from wayra_db.schema.manager import SchemaManager
 
@@ -67,7 +68,10 @@ class IndexManager:
             for collection, indexes in _by_collection(plan.of(Step.CREATE, Step.WAIT)).items():
                 self._guard.stop.check()
                 lease.check()
-                with self._guard.stop.protected():
+                with (
+                    self._guard.stop.protected(),
+                    build_progress(self._guard.deployment, collection, self._guard.observer),
+                ):
                     self._create(collection, [index.document for index in indexes])
                 created += [f"{collection}.{index.name}" for index in indexes]
             modified: list[str] = []

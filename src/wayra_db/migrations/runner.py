@@ -34,7 +34,7 @@ def run_plan(plan: MigrationPlan, guard: Guard, lease: Lease) -> tuple[tuple[int
     with UnitRunner(guard.deployment, lease) as units:
         for step in plan.steps:
             guard.stop.check()
-            with guard.stop.protected():
+            with guard.stop.protected(), sourcefile.sibling_imports(step.migration.path.parent):
                 started = time.monotonic()
                 _run_step(step, modules[step.migration.version], units, guard, lease, [version for version, _ in done])
                 done.append((step.migration.version, time.monotonic() - started))

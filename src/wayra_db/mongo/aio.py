@@ -56,7 +56,7 @@ class LoopThread:
             self._loop = asyncio.new_event_loop()
             self._thread = threading.Thread(target=self._loop.run_forever, name="wayra-db-async", daemon=True)
             self._thread.start()
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        future = asyncio.run_coroutine_threadsafe(_contained(work), self._loop)
         try:
             return future.result()
         except BaseException:
@@ -81,3 +81,11 @@ class LoopThread:
             await self._session.end_session()
         if self._client is not None:
             await self._client.close()
+
+
+async def _contained(work: Coroutine[Any, Any, T]) -> T:
+    """An exit within the work would end the loop, and the thread that waits for the work would never hear of it."""
+    try:
+        return await work
+    except SystemExit as error:
+        raise RuntimeError(f"the function called exit({error.code!r})") from error

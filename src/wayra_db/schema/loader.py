@@ -41,7 +41,7 @@ def load_collections(directory: Path) -> tuple[Collection, ...]:
 
 def _collections_in(path: Path) -> list[Collection]:
     try:
-        module = load_module(path, path.stem)
+        module = load_module(path, f"wayra_collection_{path.stem}")
     except SourceFileError as error:
         if isinstance(error.__cause__, DeclarationError):
             raise error.__cause__ from None

@@ -93,7 +93,7 @@ class SeedManager:
                 self._guard.stop.check()
                 started = time.monotonic()
                 try:
-                    with self._guard.stop.protected():
+                    with self._guard.stop.protected(), sourcefile.sibling_imports(planned.seed.path.parent):
                         self._run_one(planned, modules[planned.seed.name], units, lease)
                 except SeedFailedError as error:
                     if planned.seed.required:
