@@ -27,8 +27,7 @@ WayraError
 │   └── SeedFailedError(path, line)
 ├── SchemaError(collection)
 ├── IndexManagementError
-│   ├── DuplicateKeysError(index, samples)
-│   └── IndexValidationError(rule)
+│   └── DuplicateKeysError(index, samples)
 ├── DatabaseOperationError(code)
 ├── StepFailedError(step, done, not_done)
 └── ServerError
@@ -327,14 +326,6 @@ class DuplicateKeysError(IndexManagementError):
         super().__init__(message, hint=hint)
         self.index = index
         self.samples = tuple(samples)
-
-
-class IndexValidationError(IndexManagementError):
-    """A declared index breaks a rule and nothing was built."""
-
-    def __init__(self, message: str, *, rule: str, hint: str = "") -> None:
-        super().__init__(message, hint=hint)
-        self.rule = rule
 
 
 # --- the initializer -----------------------------------------------------------------------------------------------

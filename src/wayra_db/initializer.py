@@ -321,7 +321,7 @@ class DatabaseInitializer:
 
     def _seed(self) -> str:
         result = self._seeds.run()
-        parts = [f"ran {', '.join(name for name, _ in result.ran)}"] if result.ran else []
+        parts = [f"ran {len(result.ran)}"] if result.ran else []
         if result.failed:
             parts.append(f"failed, not required: {', '.join(name for name, _ in result.failed)}")
         return "; ".join(parts)

@@ -90,7 +90,7 @@ class Renderer:
                 return started + licence if first else started
             case events.UnitFinished(kind, name, direction, seconds):
                 verb = {"up": "applied", "down": "rolled back", "seed": "ran"}[direction]
-                return f"    {style(f'{verb} {kind} {name}', FAINT, err=True)}  {duration(seconds)}"
+                return f"    {style(f'{verb} {kind} {name}  {duration(seconds)}', FAINT, err=True)}"
             case events.UnitStarted(kind, name, _, atomic) if self._verbose:
                 return f"    {kind} {name} begins{'' if atomic else ', not atomic'}"
             case events.LockAcquired(epoch, waited) if self._verbose:
