@@ -149,12 +149,15 @@ class DatabaseInitializer:
         """Drop every collection of the database but the tool's own log and lock, then run all steps as on an empty one.
 
         Development and test only. A reset that is cut off is finished by the next `reset` or `run`; until then every
-        other change is refused. Raises RefusedError before anything is touched.
+        other change is refused. Raises RefusedError, and what is wrong with a file, before anything is touched.
         """
         connection = self._connection()
+        steps = self._steps(quick=False)
         with self._guard.changing(Action.RESET, "reset") as lease:
+            for files in (self._migrations.files, self._seeds.files):
+                files()
             dropped = self._drop_everything(lease)
-            done = self._work(self._steps(quick=False))
+            done = self._work(steps)
         return self._report([connection, dropped, *done, self._health()])
 
     def clear(self) -> ClearReport:

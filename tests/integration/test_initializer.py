@@ -11,7 +11,7 @@ from pymongo.database import Database
 
 from tests.support import COLLECTIONS, Sandbox
 from wayra_db.environment import Action
-from wayra_db.errors import RefusedError, StepFailedError
+from wayra_db.errors import MigrationLoadError, RefusedError, StepFailedError
 from wayra_db.events import Progress, SecurityEvent, StepFinished
 from wayra_db.testing import CommandCounter
 
@@ -155,6 +155,16 @@ def test_reset_drops_everything_and_makes_it_anew(shop: Sandbox, wayra_database:
     assert wayra_database.users.count_documents({}) == 2
     events = [entry["event"] for entry in wayra_database["_wayra_log"].find(sort=[("_id", 1)])]
     assert events.count("reset") == 1
+
+
+def test_reset_reads_every_file_before_it_drops_anything(shop: Sandbox, wayra_database: Documents) -> None:
+    """A migration that cannot be read is found while the data is still there."""
+    with shop.open() as project:
+        project.initializer.run()
+    shop.write("migrations/0003_broken.py", "def up(db:\n")
+    with shop.open() as project, pytest.raises(MigrationLoadError):
+        project.initializer.reset()
+    assert wayra_database.users.count_documents({}) == 2
 
 
 def test_clear_keeps_structure_and_history(shop: Sandbox, wayra_database: Documents) -> None:
