@@ -43,7 +43,7 @@ class Output:
     def note(self, text: str) -> None:
         """One line beside the result, on stderr; nothing with --quiet or --json."""
         if not self.quiet and not self.as_json:
-            sys.stderr.write(text + "\n")
+            self._beside(text)
 
     def document(self, value: Mapping[str, Any]) -> None:
         """The command's one JSON document; nothing without --json."""
@@ -55,9 +55,14 @@ class Output:
         self.document(error.to_dict())
         if self.as_json:
             return
-        sys.stderr.write(f"{self.style('error:', {**BAD, **STRONG}, err=True)} {error.message}\n")
+        self._beside(f"{self.style('error:', {**BAD, **STRONG}, err=True)} {error.message}")
         for number, line in enumerate(error.hint.splitlines()):
-            sys.stderr.write(f"{'hint:' if number == 0 else '     '} {line}\n")
+            self._beside(f"{'hint:' if number == 0 else '     '} {line}")
+
+    def _beside(self, text: str) -> None:
+        """A line on stderr, behind the results that were written before it, also where both go to one file."""
+        sys.stdout.flush()
+        sys.stderr.write(text + "\n")
 
     def table(self, rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), indent: int = 2) -> None:
         """Rows in aligned columns; `right` names the columns that hold numbers. Styles in cells do not count."""
