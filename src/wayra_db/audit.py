@@ -8,12 +8,14 @@ that lost its lock without noticing: its next append, inside a transaction or no
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from wayra_db.mongo import commands
+from wayra_db.mongo.errors import translated
 
 if TYPE_CHECKING:
     from wayra_db.mongo.client import Deployment
@@ -65,6 +67,33 @@ def read_head(deployment: Deployment) -> Head:
     """The newest entry; one read."""
     entry = deployment.metadata[COLLECTION].find_one(sort=[("_id", -1)])
     return head_after(entry) if entry else EMPTY
+
+
+def read_entries(
+    deployment: Deployment, *, event: str | None = None, newest: int | None = None
+) -> Iterator[dict[str, Any]]:
+    """Entries, the oldest first: all, those whose event begins with `event`, the last `newest` of them."""
+    chosen = {"event": {"$regex": f"^{re.escape(event)}"}} if event else {}
+    log = deployment.metadata[COLLECTION]
+    with translated(deployment.address):
+        if newest is None:
+            yield from log.find(chosen, sort=[("_id", 1)])
+        else:
+            yield from reversed(list(log.find(chosen, sort=[("_id", -1)], limit=newest)))
+
+
+def first_broken(entries: Iterable[Mapping[str, Any]]) -> int | None:
+    """The number of the first entry that was changed, removed or added by other hands; None when the chain holds.
+
+    What was cut off at the end cannot be seen from the chain alone: keep the newest digest elsewhere to compare.
+    """
+    previous = EMPTY
+    for entry in entries:
+        follows = entry.get("_id") == previous.sequence + 1 and entry.get("previous") == previous.digest
+        if not follows or digest(entry) != entry.get("digest"):
+            return previous.sequence + 1
+        previous = head_after(entry)
+    return None
 
 
 def append(entry: Mapping[str, Any]) -> commands.Command:

@@ -36,6 +36,7 @@ class Action(StrEnum):
     RESTORE_OVER_DATA = "restore_over_data"
     IMPORT = "import"
     SET_ENVIRONMENT = "set_environment"
+    RELEASE_LOCK = "release_lock"
     EMBEDDED_SERVER = "embedded_server"
 
 
@@ -98,6 +99,7 @@ POLICY: Mapping[Action, Rule] = {
     ),
     Action.IMPORT: Rule("importing documents", _YES, _YES, _WITH_FLAG),
     Action.SET_ENVIRONMENT: Rule("setting the database's environment", _YES, _YES, _YES),
+    Action.RELEASE_LOCK: Rule("releasing another runner's lock", _YES, _YES, _YES),
     Action.EMBEDDED_SERVER: Rule(
         "using the embedded server", _YES, _YES, Refused("Set MONGODB_URI to the production deployment.")
     ),

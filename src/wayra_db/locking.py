@@ -120,39 +120,25 @@ def acquire(
     timeout_seconds: float,
     observer: Observer = log_observer,
     stop: Stop | None = None,
+    force: bool = False,
 ) -> Lease:
     """Take the lock for `what`, waiting up to `timeout_seconds` while another runner holds it.
 
-    Writes the lock document and one audit log entry. Raises LockHeldError when the wait was in vain, CancelledError
-    when `stop` was requested meanwhile.
+    With `force` nobody is waited for: the holder loses the lock, its transaction is ended, and it can record nothing
+    more. Writes the lock document and one audit log entry. Raises LockHeldError when the wait was in vain,
+    CancelledError when `stop` was requested meanwhile.
     """
-    stop = stop or Stop()
     owner = Owner.of_this_process()
     started = time.monotonic()
-    announced = ""
     with translated(deployment.address):
         session = deployment.client.start_session() if deployment.capabilities.transactions else None
-        sessions = [dict(session.session_id)] if session else []
-        while True:
-            asked = time.monotonic()
-            if document := _try(deployment, owner, sessions, what, lease_seconds):
-                break
-            current = deployment.metadata[COLLECTION].find_one({"_id": KEY})
-            if current is None:
-                _create(deployment)
-            elif holder := current.get("holder"):
-                if _is_dead_here(holder, owner):
-                    if document := _try(deployment, owner, sessions, what, lease_seconds, instead_of=current):
-                        break
-                    continue
-                if time.monotonic() - started >= timeout_seconds:
-                    raise _held(current, timeout_seconds)
-                if holder["id"] != announced:
-                    announced = holder["id"]
-                    state = _state(current)
-                    notify(observer, LockWaiting(str(state.holder), state.host, state.expires_at))
-                if stop.wait(0.25):
-                    stop.check()
+        try:
+            wanted = _Wanted(owner, what, lease_seconds, [dict(session.session_id)] if session else [])
+            document, asked = _wait(deployment, wanted, timeout_seconds, observer, stop or Stop(), force=force)
+        except BaseException:
+            if session:
+                session.end_session()
+            raise
         lease = Lease(deployment, owner, session, document["epoch"], lease_seconds, asked)
         try:
             lease.begin(document.get("orphans", []), what)
@@ -163,13 +149,46 @@ def acquire(
     return lease
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What stands in the lock once it is taken."""
+
+    owner: Owner
+    what: str
+    lease_seconds: float
+    sessions: list[dict[str, Any]]
+
+
+def _wait(
+    deployment: Deployment, wanted: _Wanted, timeout_seconds: float, observer: Observer, stop: Stop, *, force: bool
+) -> tuple[Mapping[str, Any], float]:
+    """The lock's document once it is ours, and the local time at which it was asked for."""
+    started = time.monotonic()
+    announced = ""
+    while True:
+        asked = time.monotonic()
+        if document := _try(deployment, wanted):
+            return document, asked
+        current = deployment.metadata[COLLECTION].find_one({"_id": KEY})
+        if current is None:
+            _create(deployment)
+        elif holder := current.get("holder"):
+            if force or _is_dead_here(holder, wanted.owner):
+                if document := _try(deployment, wanted, instead_of=current):
+                    return document, asked
+                continue
+            if time.monotonic() - started >= timeout_seconds:
+                raise _held(current, timeout_seconds)
+            if holder["id"] != announced:
+                announced = holder["id"]
+                state = _state(current)
+                notify(observer, LockWaiting(str(state.holder), state.host, state.expires_at))
+            if stop.wait(0.25):
+                stop.check()
+
+
 def _try(
-    deployment: Deployment,
-    owner: Owner,
-    sessions: list[dict[str, Any]],
-    what: str,
-    lease_seconds: float,
-    instead_of: Mapping[str, Any] | None = None,
+    deployment: Deployment, wanted: _Wanted, instead_of: Mapping[str, Any] | None = None
 ) -> Mapping[str, Any] | None:
     """One attempt, by one conditional write; None when the lock is held or was never made."""
     from pymongo import ReturnDocument
@@ -182,10 +201,10 @@ def _try(
         free = {"_id": KEY, "epoch": instead_of["epoch"], "holder.id": instead_of["holder"]["id"]}
     taken = {
         "epoch": {"$add": ["$epoch", 1]},
-        "holder": {"$literal": {**owner.to_document(), "sessions": sessions}},
-        "what": {"$literal": what},
+        "holder": {"$literal": {**wanted.owner.to_document(), "sessions": wanted.sessions}},
+        "what": {"$literal": wanted.what},
         "acquiredAt": "$$NOW",
-        "expiresAt": {"$add": ["$$NOW", int(lease_seconds * 1000)]},
+        "expiresAt": {"$add": ["$$NOW", int(wanted.lease_seconds * 1000)]},
         "orphans": {"$concatArrays": ["$orphans", {"$ifNull": ["$holder.sessions", []]}]},
     }
     return deployment.metadata[COLLECTION].find_one_and_update(

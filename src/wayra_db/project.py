@@ -15,6 +15,7 @@ from wayra_db.environment import Action, require
 from wayra_db.errors import CancelledError, RefusedError, WayraError
 from wayra_db.events import Observer, SecurityEvent, log_observer, notify
 from wayra_db.guard import Guard
+from wayra_db.locking import LockState
 from wayra_db.mongo.client import Deployment, Document, connect
 from wayra_db.settings import Settings, load_settings
 from wayra_db.stopping import Stop
@@ -205,6 +206,28 @@ class Project:
                 {"event": "environment set", "environment": environment.value},
                 meta.store_marker(meta.Marker(environment.value)),
             )
+
+    def release_lock(self) -> LockState | None:
+        """Take the lock away from whoever holds it, and give it back; returns who held it, None when nobody did.
+
+        The holder's transaction is ended and it can record nothing more; an index build that it has asked the server
+        for goes on. Writes the audit log.
+        """
+        self.guard.require(Action.RELEASE_LOCK)
+        held = locking.read_state(self.deployment)
+        if held is None or held.holder is None:
+            return None
+        notify(self._observer, SecurityEvent(Action.RELEASE_LOCK.value, "allowed", self.settings.environment.value, ""))
+        with locking.acquire(
+            self.deployment,
+            "lock release",
+            lease_seconds=self.settings.lock_lease_seconds,
+            timeout_seconds=0,
+            observer=self._observer,
+            force=True,
+        ) as lease:
+            lease.write({"event": "lock released by force", "holder": held.holder, "host": held.host})
+        return held
 
     def require_before_connecting(self, action: Action) -> None:
         """Raise RefusedError when the environment alone already forbids `action`, before anything is reached."""

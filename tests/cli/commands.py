@@ -22,3 +22,5 @@ def _walk(command: click.Command, path: tuple[str, ...]) -> Iterator[tuple[tuple
 ALL: dict[str, click.Command] = {" ".join(path): command for path, command in _walk(root, ())}
 GROUPS = [path for path, command in ALL.items() if isinstance(command, click.Group)]
 LEAVES = [path for path, command in ALL.items() if not isinstance(command, click.Group)]
+# Groups that run one of their commands when none is named.
+WITH_DEFAULT = ("migrate", "seed", "history")

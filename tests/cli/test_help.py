@@ -6,7 +6,7 @@ import shlex
 import click
 import pytest
 
-from tests.cli.commands import ALL, GROUPS, LEAVES
+from tests.cli.commands import ALL, GROUPS, LEAVES, WITH_DEFAULT
 from tests.cli.conftest import Cli
 from wayra_db import __version__
 from wayra_db.cli._app import root
@@ -63,7 +63,7 @@ def test_examples_name_commands_and_options_that_exist(example: str) -> None:
         command = found
 
 
-@pytest.mark.parametrize("path", [path for path in GROUPS if path not in ("migrate", "seed")])
+@pytest.mark.parametrize("path", [path for path in GROUPS if path not in WITH_DEFAULT])
 def test_a_group_alone_shows_its_help(cli_offline: Cli, path: str) -> None:
     """Whoever types `wayra-db` or `wayra-db indexes` wants to know what there is; it is no error."""
     alone = cli_offline(*path.split())

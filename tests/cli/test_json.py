@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.commands import GROUPS, LEAVES
+from tests.cli.commands import GROUPS, LEAVES, WITH_DEFAULT
 from tests.cli.conftest import Cli, Ended
 from tests.support import Sandbox
 from wayra_db.cli._exit_codes import ExitCode
@@ -29,6 +29,10 @@ ROUND = {
     "migrate repair --version 3 --as applied": "version",
     "migrate repair --version 3 --as pending": "version",
     "migrate rollback --version 2": "ran",
+    "lock status": "lock",
+    "lock release --force": "released",
+    "history show": "entries",
+    "history verify": "digest",
     "clear --yes": "deleted",
     "reset --yes": "steps",
     "environment set test --yes": "environment",
@@ -162,7 +166,7 @@ def test_errors_of_a_run_are_documents(cli: Cli, sandbox: Sandbox) -> None:
     assert ended.document["not_done"] == ["Indexes", "Seeds"]
 
 
-@pytest.mark.parametrize("group", [group for group in GROUPS if group not in ("migrate", "seed")])
+@pytest.mark.parametrize("group", [group for group in GROUPS if group not in WITH_DEFAULT])
 def test_help_is_no_result(cli_offline: Cli, group: str) -> None:
     """Asking for help gives help, also with --json."""
     assert cli_offline(*group.split(), "--json").stdout.startswith("Usage: ")

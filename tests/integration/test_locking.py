@@ -6,11 +6,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from pymongo.collection import Collection
 from pymongo.database import Database
+from pymongo.errors import OperationFailure
 
 from wayra_db import audit, locking
 from wayra_db.errors import CancelledError, DatabaseOperationError, LockHeldError, LockLostError
@@ -165,6 +167,22 @@ def test_the_transaction_of_a_dead_holder_is_ended_at_once(
     assert thing["n"] == 10
 
 
+def test_a_lock_taken_by_force_fences_out_its_holder(deployment: Deployment) -> None:
+    """Nobody is waited for; the former holder can record nothing more and its transaction is gone."""
+    first = acquire(deployment, lease=60)
+    assert first.session is not None
+    first.session.start_transaction()
+    deployment.database.things.insert_one({"_id": 1}, session=first.session)
+    with acquire(deployment, force=True) as second:
+        second.write({"event": "by force"})
+        with pytest.raises(OperationFailure):
+            first.session.commit_transaction()
+        with pytest.raises(LockLostError):
+            first.write({"event": "too late"})
+    assert deployment.database.things.count_documents({}) == 0
+    first.release()
+
+
 def take_over(deployment: Deployment) -> Lease:
     """Make the present lease look ended, and take the lock as the next runner."""
     deployment.metadata[locking.COLLECTION].update_one({"_id": locking.KEY}, [{"$set": {"expiresAt": "$$NOW"}}])
@@ -219,8 +237,31 @@ def test_the_log_is_a_chain(deployment: Deployment) -> None:
         assert entry["previous"] == previous
         assert audit.digest(entry) == entry["digest"]
         previous = entry["digest"]
-    changed = {**entries[2], "what": "something else"}
-    assert audit.digest(changed) != entries[2]["digest"]
+    assert audit.first_broken(audit.read_entries(deployment)) is None
+    newest = list(audit.read_entries(deployment, event="work", newest=2))
+    assert [entry["_id"] for entry in newest] == [4, 6]
+
+
+@pytest.mark.parametrize(
+    ("tamper", "found"),
+    [
+        (lambda log: log.update_one({"_id": 3}, {"$set": {"what": "something else"}}), 3),
+        (lambda log: log.update_one({"_id": 3}, {"$set": {"epoch": 7}}), 3),
+        (lambda log: log.update_one({"_id": 3}, {"$unset": {"digest": 1}}), 3),
+        (lambda log: log.delete_one({"_id": 4}), 4),
+        (lambda log: log.delete_one({"_id": 1}), 1),
+        (lambda log: log.insert_one({"_id": 7, "event": "forged"}), 7),
+    ],
+)
+def test_tampering_with_the_log_is_found(
+    deployment: Deployment, tamper: Callable[[Collection[dict[str, Any]]], object], found: int
+) -> None:
+    """A changed, removed or added entry is named by its number."""
+    for _ in range(3):
+        with acquire(deployment) as lease:
+            lease.write({"event": "work"})
+    tamper(deployment.metadata[audit.COLLECTION])
+    assert audit.first_broken(audit.read_entries(deployment)) == found
 
 
 def test_effect_and_log_commit_together(deployment: Deployment) -> None:

@@ -26,6 +26,7 @@ IN_PRODUCTION = {
     Action.APPLY_SCHEMA: Allowed,
     Action.APPLY_INDEXES: Allowed,
     Action.SET_ENVIRONMENT: Allowed,
+    Action.RELEASE_LOCK: Allowed,
     Action.ROLLBACK: NeedsPermission,
     Action.DROP_INDEXES: NeedsPermission,
     Action.BACKUP_CREATE: NeedsPermission,

@@ -33,6 +33,8 @@ COMMANDS = {
     "migrate": ("migrate", "Run, list, write and roll back migrations."),
     "seed": ("seed", "Fill the database with development or test data."),
     "indexes": ("indexes", "Compare declared indexes with live ones, build the missing."),
+    "lock": ("lock", "Show who is changing the database, or free a lock by force."),
+    "history": ("history", "Show who changed the database, and when."),
     "server": ("server", "Start, stop and look at the project's own MongoDB."),
     "config": ("config", "Show the settings and where each comes from."),
     "environment": ("environment", "Show what is allowed, or change a database's environment."),
@@ -201,7 +203,7 @@ def _stopper(run: Run) -> Any:
             raise KeyboardInterrupt
         run.stop.request(name)
         if run.stop.protecting:
-            run.output.note(f"{name}: ending at the next safe point; once more to break off now")
+            run.output.note_at_once(f"{name}: ending at the next safe point; once more to break off now")
             return
         run.stop.check()
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import IO, Any
 
 import click
@@ -45,10 +47,17 @@ class Output:
         if not self.quiet and not self.as_json:
             self._beside(text)
 
+    def note_at_once(self, text: str) -> None:
+        """A note from a signal handler, past Python's buffers: the signal may have come while they were being written,
+        and a second write inside the first raises RuntimeError in whatever was printing.
+        """
+        if not self.quiet and not self.as_json:
+            os.write(sys.stderr.fileno(), f"{text}\n".encode())
+
     def document(self, value: Mapping[str, Any]) -> None:
         """The command's one JSON document; nothing without --json."""
         if self.as_json:
-            sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+            sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=_plain) + "\n")
 
     def error(self, error: WayraError) -> None:
         """An error with its hint on stderr; with --json instead as the command's document."""
@@ -75,6 +84,10 @@ class Output:
                 for column, (cell, width) in enumerate(zip(row, widths, strict=True))
             ]
             self.line((" " * indent + "  ".join(cells)).rstrip())
+
+
+def _plain(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def _width(text: str) -> int:
