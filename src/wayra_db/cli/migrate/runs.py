@@ -1,4 +1,4 @@
-"""`migrate` and its verbs."""
+"""`migrate up`, `status`, `plan` and `rollback`."""
 
 from __future__ import annotations
 
@@ -7,36 +7,13 @@ from typing import TYPE_CHECKING
 import click
 
 from wayra_db.cli._exit_codes import ExitCode
-from wayra_db.cli._groups import DefaultGroup
-from wayra_db.cli._options import command, group
+from wayra_db.cli._options import command
 from wayra_db.cli._output import BAD, FAINT, GOOD, WARN, Output, duration, plural
 from wayra_db.cli._run import Run
+from wayra_db.cli.migrate._group import migrate
 
 if TYPE_CHECKING:
     from wayra_db.migrations.model import MigrationPlan
-
-
-class Migrate(DefaultGroup):
-    """`migrate` alone is `migrate up`."""
-
-    default = "up"
-
-
-@group(
-    cls=Migrate,
-    examples=[
-        "wayra-db migrate",
-        "wayra-db migrate --to 3",
-        "wayra-db migrate status",
-        'wayra-db migrate create --name "add user roles"',
-        "wayra-db migrate rollback --version 3",
-    ],
-)
-def migrate() -> None:
-    """Run, list, write and roll back migrations.
-
-    Alone it runs the pending ones, as `migrate up`.
-    """
 
 
 @command(parent=migrate, examples=["wayra-db migrate", "wayra-db migrate up --to 3", "wayra-db migrate --dry-run"])
@@ -95,18 +72,6 @@ def plan(run: Run, to: int | None, steps: int | None, allow_out_of_order: bool) 
     _show_plan(run.output, run.project().migrations.plan(to=to, steps=steps, allow_out_of_order=allow_out_of_order))
 
 
-@command(parent=migrate, examples=['wayra-db migrate create --name "add user roles"'])
-@click.option("--name", required=True, help="What it does, in a few words.")
-def create(run: Run, name: str) -> None:
-    """Write a new migration file; needs no database."""
-    from wayra_db.migrations.scaffold import create_migration
-
-    path = create_migration(run.settings().migrations_dir, name)
-    run.output.document({"path": str(path)})
-    run.output.line(f"Wrote {path}")
-    run.output.note("Fill in `up` and `down`, then run `wayra-db migrate`.")
-
-
 @command(
     parent=migrate,
     examples=["wayra-db migrate rollback --version 3", "wayra-db migrate rollback --steps 1 --yes"],
@@ -141,33 +106,6 @@ def rollback(
         run.output.line(f"Rolled back {plural(len(result.ran), 'migration')}.")
     else:
         run.output.line("Nothing to do: no migration is applied.")
-
-
-@command(
-    parent=migrate,
-    examples=[
-        "wayra-db migrate repair --version 3 --accept-edit",
-        "wayra-db migrate repair --version 4 --as pending",
-    ],
-)
-@click.option("--version", type=int, metavar="N", required=True, help="The version to repair.")
-@click.option("--accept-edit", is_flag=True, help="Take the applied file as it is now.")
-@click.option("--as", "mark_as", type=click.Choice(["applied", "pending"]), help="What you have made of it by hand.")
-def repair(run: Run, version: int, accept_edit: bool, mark_as: str | None) -> None:
-    """Set the history right after an edit or a migration that stopped half-way.
-
-    Runs nothing of the migration; what you say is written to the audit log.
-    """
-    if accept_edit == (mark_as is not None):
-        raise click.UsageError("Say what is true: one of --accept-edit, --as applied or --as pending.")
-    migrations = run.project().migrations
-    if accept_edit:
-        migrations.accept_edit(version)
-    else:
-        migrations.repair(version, "pending" if mark_as == "pending" else "applied")
-    said = mark_as or "applied, with the file as it is now"
-    run.output.document({"version": version, "as": mark_as or "applied"})
-    run.output.line(f"Version {version} is recorded as {said}.")
 
 
 def _show_plan(output: Output, plan: MigrationPlan) -> None:
