@@ -56,10 +56,15 @@ BLOCKING_COMMANDS = frozenset(
 BLOCKING_STAGES = frozenset({"$out", "$merge"})
 
 
-def decide(transactional: bool | None, found: Sequence[str], *, transactions: bool) -> tuple[bool, str]:
+def decide(
+    transactional: bool | None, found: Sequence[str], *, transactions: bool, batched: bool = False
+) -> tuple[bool, str]:
     """Whether a unit is atomic, and if not, why: from its own flag, its blockers and what the deployment can do."""
     if not transactions:
         return False, "a standalone server has no transactions"
+    if batched:
+        beside = f"; {', '.join(found)} stands outside them" if found else ""
+        return False, f"each batch commits with its checkpoint{beside}"
     if transactional is False:
         return False, "the file says `transactional = False`"
     if transactional is None and found:
@@ -82,6 +87,16 @@ def blockers(tree: ast.Module, *, skip: str = "") -> Iterator[str]:
                 for key in node.keys:
                     if isinstance(key, ast.Constant) and key.value in BLOCKING_STAGES:
                         yield f"{key.value} (line {key.lineno})"
+
+
+def goes_in_batches(tree: ast.Module, *, skip: str = "") -> bool:
+    """Whether something outside the function `skip` calls `.batches(...)`."""
+    return any(
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "batches"
+        for statement in tree.body
+        if not (isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)) and statement.name == skip)
+        for node in ast.walk(statement)
+    )
 
 
 def _command_name(argument: ast.expr) -> str | None:

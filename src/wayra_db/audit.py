@@ -69,17 +69,44 @@ def read_head(deployment: Deployment) -> Head:
     return head_after(entry) if entry else EMPTY
 
 
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which entries are meant: those whose event begins with `event`, of one migration version, since a moment, by one
+    user; what is None does not count.
+    """
+
+    event: str | None = None
+    version: int | None = None
+    since: datetime | None = None
+    user: str | None = None
+
+    def query(self) -> dict[str, Any]:
+        """The selection as a query. A baseline names all of its versions."""
+        query: dict[str, Any] = {}
+        if self.event is not None:
+            query["event"] = {"$regex": f"^{re.escape(self.event)}"}
+        if self.version is not None:
+            query["$or"] = [{"version": self.version}, {"versions": self.version}]
+        if self.since is not None:
+            query["at"] = {"$gte": self.since}
+        if self.user is not None:
+            query["who.user"] = self.user
+        return query
+
+
+EVERYTHING = Selection()
+
+
 def read_entries(
-    deployment: Deployment, *, event: str | None = None, newest: int | None = None
+    deployment: Deployment, selection: Selection = EVERYTHING, *, newest: int | None = None
 ) -> Iterator[dict[str, Any]]:
-    """Entries, the oldest first: all, those whose event begins with `event`, the last `newest` of them."""
-    chosen = {"event": {"$regex": f"^{re.escape(event)}"}} if event else {}
-    log = deployment.metadata[COLLECTION]
+    """The selected entries, the oldest first; with `newest` only so many of the last."""
+    log, query = deployment.metadata[COLLECTION], selection.query()
     with translated(deployment.address):
         if newest is None:
-            yield from log.find(chosen, sort=[("_id", 1)])
+            yield from log.find(query, sort=[("_id", 1)])
         else:
-            yield from reversed(list(log.find(chosen, sort=[("_id", -1)], limit=newest)))
+            yield from reversed(list(log.find(query, sort=[("_id", -1)], limit=newest)))
 
 
 def first_broken(entries: Iterable[Mapping[str, Any]]) -> int | None:

@@ -36,15 +36,12 @@ class Context:
 
 
 def call_with_context(
-    function: Callable[..., Any],
-    *,
-    takes_context: bool,
-    name: str,
-    logger: logging.Logger,
-    observer: Observer,
-    stop: Stop,
+    function: Callable[..., Any], *, takes_context: bool, make: Callable[[Any], Context]
 ) -> Callable[[Any, Any], Any]:
-    """A user's function as one of database and session, whichever of the two shapes it has."""
+    """A user's function as one of database and session, whichever of the two shapes it has.
+
+    `make` makes the context from the session.
+    """
     if not takes_context:
         return lambda database, session: function(database)
-    return lambda database, session: function(database, Context(name, session, logger, observer, stop))
+    return lambda database, session: function(database, make(session))

@@ -21,7 +21,8 @@ WayraError
 │   ├── InterruptedMigrationError(version)
 │   ├── VersionNotFoundError(version)
 │   ├── IrreversibleMigrationError(version)
-│   └── MigrationFailedError(applied, failed, path, line)
+│   ├── MigrationFailedError(applied, failed, path, line)
+│   └── HookFailedError(path, line)
 ├── SeedError
 │   ├── SeedLoadError(path, line)
 │   └── SeedFailedError(path, line)
@@ -273,6 +274,15 @@ class MigrationFailedError(MigrationError):
         super().__init__(message, hint=hint)
         self.applied = tuple(applied)
         self.failed = failed
+        self.path = path
+        self.line = line
+
+
+class HookFailedError(MigrationError):
+    """A project's own code around a run of migrations raised; `path` and `line` point at the failing line."""
+
+    def __init__(self, message: str, *, path: Path, line: int | None = None, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
         self.path = path
         self.line = line
 

@@ -20,7 +20,7 @@ from wayra_db.health.collections import read_stats
 from wayra_db.indexes import IndexManager
 from wayra_db.locking import Lease
 from wayra_db.meta import Marker
-from wayra_db.migrations import MigrationManager
+from wayra_db.migrations import MigrationManager, checkpoints
 from wayra_db.migrations import history as migration_history
 from wayra_db.mongo.errors import translated
 from wayra_db.schema.live import read_collections
@@ -215,6 +215,7 @@ class DatabaseInitializer:
             lease.write(
                 {"event": "reset", "dropped": names},
                 migration_history.forget_all(),
+                checkpoints.forget_all(),
                 seed_history.forget_all(),
                 meta.store_marker(Marker(here)),
             )
@@ -312,7 +313,7 @@ class DatabaseInitializer:
         return "; ".join(parts)
 
     def _migrate(self) -> str:
-        ran = [version for version, _ in self._migrations.up().ran]
+        ran = self._migrations.up().versions
         return f"applied {', '.join(map(str, ran))}" if ran else ""
 
     def _index(self) -> str:

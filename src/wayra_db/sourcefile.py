@@ -31,12 +31,15 @@ class SourceFileError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FunctionHeader:
-    """A function at the top level of a file: where it stands, if it is `async`, how many arguments it can take."""
+    """A function at the top level of a file: where it stands, if it is `async`, how many arguments it can take, and
+    whether it has a `yield`, so that calling it would run nothing.
+    """
 
     name: str
     line: int
     is_async: bool
     positional: int
+    yields: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,17 @@ def parse(path: Path) -> ParsedFile:
 def _header(node: ast.FunctionDef | ast.AsyncFunctionDef) -> FunctionHeader:
     arguments = node.args
     positional = 100 if arguments.vararg else len(arguments.posonlyargs) + len(arguments.args)
-    return FunctionHeader(node.name, node.lineno, isinstance(node, ast.AsyncFunctionDef), positional)
+    return FunctionHeader(node.name, node.lineno, isinstance(node, ast.AsyncFunctionDef), positional, _yields(node))
+
+
+def _yields(function: ast.AST) -> bool:
+    """Whether a function's own body has a `yield`; one in a function inside it is that one's."""
+    for node in ast.iter_child_nodes(function):
+        if isinstance(node, (ast.Yield, ast.YieldFrom)):
+            return True
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)) and _yields(node):
+            return True
+    return False
 
 
 def _constant(value: ast.expr, line: int) -> Constant:

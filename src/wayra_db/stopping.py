@@ -7,6 +7,7 @@ not be cut in two runs inside `protected()`; between such pieces `check()` ends 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -20,10 +21,13 @@ class Stop:
         self._requested = threading.Event()
         self._reason = ""
         self._depth = 0
+        self._deadline: float | None = None
 
     @property
     def requested(self) -> bool:
-        """Whether somebody asked to stop."""
+        """Whether somebody asked to stop, or the time for it has come."""
+        if self._deadline is not None and time.monotonic() >= self._deadline and not self._requested.is_set():
+            self.request("the end of its time")
         return self._requested.is_set()
 
     @property
@@ -46,6 +50,15 @@ class Stop:
     def wait(self, seconds: float) -> bool:
         """Sleep up to `seconds`; returns True at once when a stop is asked for."""
         return self._requested.wait(seconds)
+
+    @contextmanager
+    def within(self, seconds: float | None) -> Iterator[None]:
+        """Within the block, ask for a stop once `seconds` have passed; None asks for nothing. Not to be nested."""
+        self._deadline = None if seconds is None else time.monotonic() + seconds
+        try:
+            yield
+        finally:
+            self._deadline = None
 
     @contextmanager
     def protected(self) -> Iterator[None]:

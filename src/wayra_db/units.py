@@ -22,18 +22,29 @@ from wayra_db.mongo import commands
 from wayra_db.mongo.aio import LoopThread
 from wayra_db.mongo.client import Deployment
 from wayra_db.mongo.errors import NO_SUCH_TRANSACTION, OPERATION_NOT_SUPPORTED_IN_TRANSACTION
+from wayra_db.mongo.ports import AsyncPort, Port, SyncPort
+from wayra_db.stopping import Stop
 
 if TYPE_CHECKING:
+    from pymongo import AsyncMongoClient
     from pymongo.asynchronous.client_session import AsyncClientSession
     from pymongo.client_session import ClientSession
+
+    from wayra_db.mongo.client import Document
+    from wayra_db.mongo.tally import Counts
 
 # Called with the database and the transaction's session (None outside one); may return a coroutine.
 Call = Callable[[Any, Any], Any]
 
-# The audit log's event and the metadata writes for a unit that took so many seconds.
-Outcome = Callable[[float], tuple[Mapping[str, Any], Sequence[commands.Command]]]
+# Called with a port of the unit's own driver; may return a coroutine.
+PortCall = Callable[[Port], Any]
+
+# The audit log's event and the metadata writes for a unit that took so many seconds and wrote so many documents.
+Written = Mapping[str, int]
+Outcome = Callable[[float, Written], tuple[Mapping[str, Any], Sequence[commands.Command]]]
 
 SWALLOWED_ATTEMPTS = 3
+DEFAULT_LIFETIME_SECONDS = 60
 
 logger = logging.getLogger("wayra_db.units")
 
@@ -43,42 +54,74 @@ class SwallowedFailureError(WayraError):
 
 
 class NotAwaitedError(WayraError):
-    """A plain `def` returned a coroutine, so its work has not run."""
+    """The function returned a coroutine or a generator, so its work has not run."""
+
+
+class OutlivedTransactionError(WayraError):
+    """The unit ran longer than the server lets a transaction live."""
 
 
 class _Attempt:
     """What the repeated runs of one atomic unit share; `entry` is the log entry of the last of them."""
 
-    def __init__(self, lease: Lease, outcome: Outcome) -> None:
+    def __init__(self, deployment: Deployment, lease: Lease, outcome: Outcome) -> None:
         self.entry: Mapping[str, Any] = {}
+        self._deployment = deployment
         self._lease = lease
         self._outcome = outcome
         self._number = 0
         self._started = 0.0
 
-    def begin(self) -> None:
-        """Before the unit is called: does the lease still hold?"""
+    @contextmanager
+    def running(self) -> Iterator[Counts]:
+        """Around the unit: does the lease still hold, what does it write, and is it worth another try?"""
         self._number += 1
         self._lease.check()
         self._started = time.monotonic()
+        with _counting(self._deployment) as counts:
+            try:
+                yield counts
+            except Exception as error:
+                self._refuse_in_vain(error, counts)
+                raise
 
     @contextmanager
-    def recording(self) -> Iterator[Sequence[commands.Command]]:
+    def recording(self, counts: Counts) -> Iterator[Sequence[commands.Command]]:
         """After the unit has returned: the writes that record it, as the transaction's last."""
-        event, metadata = self._outcome(time.monotonic() - self._started)
+        event, metadata = self._outcome(time.monotonic() - self._started, counts.to_dict())
         self.entry = self._lease.entry(event)
         self._lease.check()
         try:
             yield [audit.append(self.entry), *metadata]
         except Exception as error:
-            # The unit returned normally, yet its transaction is gone: a failed command aborted it and the unit caught
-            # the error. The label says "transient", so the driver would repeat the unit for two minutes.
-            if getattr(error, "code", None) == NO_SUCH_TRANSACTION and self._number >= SWALLOWED_ATTEMPTS:
-                raise SwallowedFailureError(
-                    "a command failed inside the transaction and its exception was swallowed; nothing was kept",
-                    hint="Let the exception out, or set `transactional = False` if the failure is expected.",
-                ) from error
+            self._refuse_in_vain(error, counts)
+            if _is_gone(error) and self._deployment.tally is None and self._number >= SWALLOWED_ATTEMPTS:
+                raise _swallowed("a command") from error
             raise
+
+    def _refuse_in_vain(self, error: Exception, counts: Counts) -> None:
+        """The transaction is gone. The error's label says "transient", and the driver would repeat the unit for two
+        minutes; but a unit that swallowed a refusal, or that is too long, fails each time.
+        """
+        if not _is_gone(error):
+            return
+        if counts.refused is not None:
+            raise _swallowed(f"`{counts.refused.command}` (code {counts.refused.code})") from error
+        lifetime = self._lifetime_seconds()
+        if time.monotonic() - self._started >= lifetime:
+            raise OutlivedTransactionError(
+                f"it ran longer than the {lifetime:g} s that the server lets a transaction live; nothing was kept",
+                hint="Go over the collection with `ctx.batches`, or set `transactional = False` in the file.",
+            ) from error
+
+    def _lifetime_seconds(self) -> float:
+        from pymongo.errors import PyMongoError
+
+        try:
+            reply = self._deployment.client.admin.command({"getParameter": 1, "transactionLifetimeLimitSeconds": 1})
+        except PyMongoError:
+            return DEFAULT_LIFETIME_SECONDS
+        return float(reply["transactionLifetimeLimitSeconds"])
 
 
 class UnitRunner:
@@ -98,13 +141,29 @@ class UnitRunner:
     ) -> None:
         self._thread.__exit__(kind, error, trace)
 
-    def run(self, call: Call, *, is_async: bool) -> None:
-        """Run a unit outside any transaction. Raises whatever it raises."""
+    def run(self, call: Call, *, is_async: bool) -> Written:
+        """Run a unit outside any transaction; returns what it wrote. Raises whatever it raises."""
         self._lease.check()
-        if is_async:
-            self._thread.run(self._run_async(call))
-        else:
-            _finished(call(self._deployment.database, None))
+        with _counting(self._deployment) as counts:
+            if is_async:
+                self._thread.run(self._run_async(call))
+            else:
+                _finished(call(self._deployment.database, None))
+        return counts.to_dict()
+
+    def run_with_port(self, call: PortCall, *, is_async: bool, stop: Stop) -> Written:
+        """Run a unit that makes its own transactions by a Port; returns what it wrote. Raises whatever it raises."""
+        self._lease.check()
+        with _counting(self._deployment) as counts:
+            if is_async:
+                self._thread.run(self._run_with_async_port(call, stop))
+            else:
+                port = SyncPort(self._deployment.database, self._lease.session, stop)
+                try:
+                    _finished(call(port))
+                finally:
+                    port.close()
+        return counts.to_dict()
 
     def run_atomic(self, call: Call, outcome: Outcome, *, is_async: bool) -> None:
         """Run a unit and record its outcome in one transaction; on any error nothing of either is left.
@@ -114,7 +173,7 @@ class UnitRunner:
         """
         from pymongo.errors import DuplicateKeyError, PyMongoError
 
-        attempt = _Attempt(self._lease, outcome)
+        attempt = _Attempt(self._deployment, self._lease, outcome)
         try:
             if is_async:
                 self._thread.run(self._transact_async(call, attempt))
@@ -149,30 +208,44 @@ class UnitRunner:
             raise RuntimeError("atomic units need transactions")
 
         def body(session: ClientSession) -> None:
-            attempt.begin()
-            with session.bind(end_session=False):
+            with attempt.running() as counts, session.bind(end_session=False):
                 _finished(call(self._deployment.database, session))
-            with attempt.recording() as record:
+            with attempt.recording(counts) as record:
                 commands.execute(self._deployment.metadata, record, session)
 
-        session.with_transaction(body, **_transaction_options())
+        session.with_transaction(body, **commands.transaction_options())
 
     async def _transact_async(self, call: Call, attempt: _Attempt) -> None:
-        client = await self._thread.client()
-        session = await self._thread.session()
-        if not self._async_registered:
-            self._lease.register_session(session.session_id)
-            self._async_registered = True
+        client, session = await self._async_session()
         database = client[self._deployment.database_name]
 
         async def body(session: AsyncClientSession) -> None:
-            attempt.begin()
-            async with session.bind(end_session=False):
-                await call(database, session)
-            with attempt.recording() as record:
+            with attempt.running() as counts:
+                async with session.bind(end_session=False):
+                    await call(database, session)
+            with attempt.recording(counts) as record:
                 await commands.execute_async(database, record, session)
 
-        await session.with_transaction(body, **_transaction_options())
+        await session.with_transaction(body, **commands.transaction_options())
+
+    async def _async_session(self) -> tuple[AsyncMongoClient[Document], AsyncClientSession]:
+        """The thread's client and session; a successor finds the session's id in the lock."""
+        client, session = await self._thread.client(), await self._thread.session()
+        if not self._async_registered:
+            self._lease.register_session(session.session_id)
+            self._async_registered = True
+        return client, session
+
+    async def _run_with_async_port(self, call: PortCall, stop: Stop) -> None:
+        if self._deployment.capabilities.transactions:
+            client, session = await self._async_session()
+            port = AsyncPort(client[self._deployment.database_name], session, stop)
+        else:
+            port = AsyncPort((await self._thread.client())[self._deployment.database_name], None, stop)
+        try:
+            await call(port)
+        finally:
+            await port.close()
 
     async def _run_async(self, call: Call) -> None:
         client = await self._thread.client()
@@ -202,7 +275,34 @@ def advice(error: BaseException) -> str:
     return ""
 
 
+@contextmanager
+def _counting(deployment: Deployment) -> Iterator[Counts]:
+    """What is written within the block; nothing is known of a caller's own client."""
+    from wayra_db.mongo.tally import Counts
+
+    if deployment.tally is None:
+        yield Counts()
+    else:
+        with deployment.tally.counting() as counts:
+            yield counts
+
+
+def _is_gone(error: Exception) -> bool:
+    return getattr(error, "code", None) == NO_SUCH_TRANSACTION
+
+
+def _swallowed(what: str) -> SwallowedFailureError:
+    return SwallowedFailureError(
+        f"{what} failed inside the transaction and its exception was swallowed; nothing was kept",
+        hint="Let the exception out, or set `transactional = False` if the failure is expected.",
+    )
+
+
 def _finished(result: Any) -> None:
+    if inspect.isgenerator(result) or inspect.isasyncgen(result):
+        raise NotAwaitedError(
+            "the function has a `yield`, so calling it has run nothing of it", hint="Take the `yield` out."
+        )
     if inspect.isawaitable(result):
         if inspect.iscoroutine(result):
             result.close()
@@ -215,15 +315,3 @@ def _finished(result: Any) -> None:
 def _is_log_conflict(error: Exception) -> bool:
     details = getattr(error, "details", None) or {}
     return audit.COLLECTION in str(details.get("errmsg", ""))
-
-
-def _transaction_options() -> dict[str, Any]:
-    from pymongo import ReadPreference, WriteConcern
-    from pymongo.read_concern import ReadConcern
-
-    # `local` is the one read concern under which collections may be created inside (manual, Transactions).
-    return {
-        "read_concern": ReadConcern("local"),
-        "write_concern": WriteConcern("majority"),
-        "read_preference": ReadPreference.PRIMARY,
-    }

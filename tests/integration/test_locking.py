@@ -238,7 +238,7 @@ def test_the_log_is_a_chain(deployment: Deployment) -> None:
         assert audit.digest(entry) == entry["digest"]
         previous = entry["digest"]
     assert audit.first_broken(audit.read_entries(deployment)) is None
-    newest = list(audit.read_entries(deployment, event="work", newest=2))
+    newest = list(audit.read_entries(deployment, audit.Selection(event="work"), newest=2))
     assert [entry["_id"] for entry in newest] == [4, 6]
 
 

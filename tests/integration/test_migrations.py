@@ -35,15 +35,15 @@ def test_up_status_rollback_and_up_again(sandbox: Sandbox, wayra_database: Docum
     with sandbox.open() as project:
         assert [one.verdict for one in project.migrations.status()] == ["pending", "pending"]
         assert wayra_database.list_collection_names() == []
-        assert [version for version, _ in project.migrations.up(to=1).ran] == [1]
-        assert [version for version, _ in project.migrations.up().ran] == [2]
+        assert list(project.migrations.up(to=1).versions) == [1]
+        assert list(project.migrations.up().versions) == [2]
         assert not project.migrations.up().changed
         assert wayra_database.things.distinct("_id") == [1, 2]
-        assert [version for version, _ in project.migrations.rollback(version=2).ran] == [2]
+        assert list(project.migrations.rollback(version=2).versions) == [2]
         assert wayra_database.things.distinct("_id") == [1]
         assert [one.verdict for one in project.migrations.status()] == ["applied", "pending"]
         project.migrations.up()
-        assert [version for version, _ in project.migrations.rollback(everything=True).ran] == [2, 1]
+        assert list(project.migrations.rollback(everything=True).versions) == [2, 1]
     assert wayra_database.things.distinct("_id") == []
 
 
@@ -85,7 +85,7 @@ def test_a_failing_migration_leaves_nothing_and_those_after_it_do_not_run(
     assert states(sandbox) == ["applied", "failed", "pending"]
     sandbox.migration(2, "db.things.insert_one({'_id': 2})")
     with sandbox.open() as project:
-        assert [version for version, _ in project.migrations.up().ran] == [2, 3]
+        assert list(project.migrations.up().versions) == [2, 3]
 
 
 def test_an_async_migration_is_awaited_in_the_same_transaction(sandbox: Sandbox, wayra_database: Documents) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import reduce
 from typing import Any
 
 import click
@@ -32,15 +35,48 @@ def history() -> None:
     """
 
 
-@command(parent=history, examples=["wayra-db history", "wayra-db history show --event migration --json"])
+_FILTERS = (
+    click.option("--version", type=int, metavar="N", help="Only what concerns migration N."),
+    click.option(
+        "--since",
+        type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"]),
+        help="Only since this day or moment, in UTC.",
+    ),
+    click.option("--user", metavar="NAME", help="Only what this user has done."),
+    click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="How many of the newest."),
+)
+
+
+def filters(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that choose entries of the log."""
+    return reduce(lambda wrapped, option: option(wrapped), reversed(_FILTERS), function)
+
+
+@command(
+    parent=history,
+    examples=[
+        "wayra-db history",
+        "wayra-db history show --event lock --since 2026-11-01",
+        "wayra-db history show --version 3 --json",
+    ],
+)
 @click.option("--event", metavar="TEXT", help="Only events that begin so, such as `migration` or `lock`.")
-@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="How many of the newest.")
-def show(run: Run, event: str | None, limit: int) -> None:
+@filters
+def show(run: Run, event: str | None, **chosen: Any) -> None:
     """List entries of the audit log, the newest last."""
+    show_entries(run, event=event, **chosen)
+
+
+def show_entries(
+    run: Run, *, event: str | None, version: int | None, since: datetime | None, user: str | None, limit: int
+) -> None:
+    """The entries that the options choose, as a table or as JSON."""
     from wayra_db import audit
 
     output = run.output
-    entries = list(audit.read_entries(run.project().deployment, event=event, newest=limit))
+    moment = since.replace(tzinfo=UTC) if since else None
+    selection = audit.Selection(event, version, moment, user)
+    entries = list(audit.read_entries(run.project().deployment, selection, newest=limit))
     output.document({"entries": entries})
     output.table(
         [
@@ -56,11 +92,12 @@ def show(run: Run, event: str | None, limit: int) -> None:
         right=(0,),
     )
     if not entries:
-        output.line("Nothing yet." if event is None else f"Nothing yet that begins with {event!r}.")
+        output.line("Nothing yet." if selection == audit.Selection() else "Nothing in the log is like that.")
 
 
 def _facts(entry: dict[str, Any]) -> str:
-    facts = [f"{key} {value}" for key, value in entry.items() if key not in SHOWN_APART]
+    shown = {key: value for key, value in entry.items() if key not in SHOWN_APART}
+    facts = [f"{key} {value[:10] if key == 'commit' else value}" for key, value in shown.items()]
     if "seconds" in entry:
         facts.append(duration(entry["seconds"]))
     return ", ".join(facts)

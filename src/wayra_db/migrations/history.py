@@ -37,6 +37,7 @@ def _record(document: Mapping[str, Any]) -> Record:
         seconds=document.get("seconds"),
         host=document.get("host", ""),
         error=document.get("error", ""),
+        baseline=document.get("baseline", False),
     )
 
 
@@ -58,6 +59,16 @@ def record_of(
 def repaired(migration: Migration, state: RecordState, *, epoch: int) -> commands.Command:
     """The command that sets a version's state and checksum because a person said so."""
     return _replace(migration, state, direction="up", atomic=False, epoch=epoch, seconds=None, error="")
+
+
+def baselined(migration: Migration, *, epoch: int) -> commands.Command:
+    """The command that records a version as applied that never ran here."""
+    return _replace(migration, RecordState.APPLIED, direction="up", atomic=False, epoch=epoch, baseline=True)
+
+
+def forget(version: int) -> commands.Command:
+    """The command that forgets one version."""
+    return {"delete": COLLECTION, "deletes": [{"q": {"_id": version}, "limit": 1}]}
 
 
 def _replace(migration: Migration, state: RecordState, **fields: Any) -> commands.Command:

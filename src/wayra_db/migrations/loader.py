@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from wayra_db import sourcefile
-from wayra_db.atomicity import blockers
+from wayra_db.atomicity import blockers, goes_in_batches
 from wayra_db.errors import DuplicateVersionError, MigrationLoadError
 from wayra_db.migrations.model import DirectionHeader, Migration, Retry
 from wayra_db.sourcefile import ParsedFile, SourceFileError
@@ -67,15 +67,24 @@ def read_migration(path: Path) -> Migration:
     up = _direction(parsed, "up", other="down")
     if up is None:
         raise MigrationLoadError("has no `up` function", path=path, hint="Add `def up(db): ...`.")
+    down = _direction(parsed, "down", other="up")
+    transactional = _flag(parsed, "transactional", (True, False), default=None)
+    if transactional and (up.batched or (down and down.batched)):
+        raise MigrationLoadError(
+            "`transactional = True` and `ctx.batches` do not go together: each batch is a transaction of its own",
+            path=path,
+            line=parsed.constants["transactional"].line,
+            hint="Remove the line, or do it all in one transaction without batches.",
+        )
     return Migration(
         version=version,
         name=header.get("Migration") or match["slug"].replace("_", " "),
         path=path,
         checksum=parsed.checksum,
         up=up,
-        down=_direction(parsed, "down", other="up"),
-        transactional=_flag(parsed, "transactional", (True, False), default=None),
-        retry=_flag(parsed, "retry", get_args(Retry), default="manual"),
+        down=down,
+        transactional=transactional,
+        retry=_flag(parsed, "retry", get_args(Retry), default=None),
     )
 
 
@@ -92,11 +101,19 @@ def _direction(parsed: ParsedFile, name: str, *, other: str) -> DirectionHeader 
         raise MigrationLoadError(
             f"`{name}` takes no database", path=parsed.path, line=function.line, hint=f"Write `def {name}(db): ...`."
         )
+    if function.yields:
+        raise MigrationLoadError(
+            f"`{name}` has a `yield`, so calling it would run nothing",
+            path=parsed.path,
+            line=function.line,
+            hint="Take the `yield` out.",
+        )
     return DirectionHeader(
         line=function.line,
         is_async=function.is_async,
         takes_context=function.positional >= 2,
         blockers=tuple(blockers(parsed.tree, skip=other)),
+        batched=goes_in_batches(parsed.tree, skip=other),
     )
 
 

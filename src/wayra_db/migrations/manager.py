@@ -2,40 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from wayra_db import audit
 from wayra_db.environment import Action
 from wayra_db.errors import VersionNotFoundError
 from wayra_db.guard import Guard
-from wayra_db.migrations import history
+from wayra_db.locking import Lease
+from wayra_db.migrations import checkpoints, history
 from wayra_db.migrations.loader import load_migrations
-from wayra_db.migrations.model import Direction, Migration, MigrationPlan, MigrationStatus, RecordState
-from wayra_db.migrations.plan import plan_rollback, plan_up, statuses
-from wayra_db.migrations.runner import run_plan
+from wayra_db.migrations.model import (
+    Checkpoints,
+    Direction,
+    Migration,
+    MigrationPlan,
+    MigrationStatus,
+    Record,
+    RecordState,
+)
+from wayra_db.migrations.plan import plan_baseline, plan_redo, plan_rollback, plan_up, statuses
+from wayra_db.migrations.revision import current_commit
+from wayra_db.migrations.runner import Done, run_plan
 from wayra_db.migrations.scaffold import create_migration
 
 
 @dataclass(frozen=True, slots=True)
 class MigrationResult:
-    """What a run did: each version with its seconds, in the order in which they ran."""
+    """What a run did, in the order in which it was done."""
 
     direction: Direction
-    ran: tuple[tuple[int, float], ...]
+    ran: tuple[Done, ...]
 
     @property
     def changed(self) -> bool:
         """Whether anything ran."""
         return bool(self.ran)
 
+    @property
+    def versions(self) -> tuple[int, ...]:
+        """The versions that ran."""
+        return tuple(done.version for done in self.ran)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
-        return {
-            "direction": self.direction,
-            "changed": self.changed,
-            "ran": [{"version": version, "seconds": round(seconds, 4)} for version, seconds in self.ran],
-        }
+        return {"direction": self.direction, "changed": self.changed, "ran": [done.to_dict() for done in self.ran]}
 
 
 class MigrationManager:
@@ -50,53 +63,71 @@ class MigrationManager:
         return load_migrations(self._directory)
 
     def status(self) -> tuple[MigrationStatus, ...]:
-        """Every version with its state. One find; writes nothing, and never refuses because of a bad state."""
-        return statuses(self.files(), history.read_records(self._guard.deployment))
+        """Every version with its state. One find, and one more for how far a half-done one is; writes nothing, and
+        never refuses because of a bad state.
+        """
+        records, points = self._known()
+        return statuses(self.files(), records, points)
 
     def plan(
         self, *, to: int | None = None, steps: int | None = None, allow_out_of_order: bool = False
     ) -> MigrationPlan:
         """What `up` would run now. Reads only; raises what `up` would refuse."""
+        records, points = self._known()
         return plan_up(
             self.files(),
-            history.read_records(self._guard.deployment),
-            transactions=self._guard.deployment.capabilities.transactions,
+            records,
+            checkpoints=points,
+            transactions=self._transactions,
             to=to,
             steps=steps,
             allow_out_of_order=allow_out_of_order,
         )
 
     def up(
-        self, *, to: int | None = None, steps: int | None = None, allow_out_of_order: bool = False
+        self,
+        *,
+        to: int | None = None,
+        steps: int | None = None,
+        allow_out_of_order: bool = False,
+        max_duration_seconds: float | None = None,
     ) -> MigrationResult:
         """Run the pending migrations, up to version `to` or the next `steps`.
 
         Takes no lock and writes nothing when none is pending. Otherwise holds the lock, plans again under it, and runs
-        each migration with its record. Raises RefusedError, LockHeldError, HistoryMismatchError,
-        InterruptedMigrationError, MigrationLoadError, MigrationFailedError.
+        each migration with its record. After `max_duration_seconds` it stops as on a signal: between two migrations or
+        two batches, with CancelledError. Raises RefusedError, LockHeldError, HistoryMismatchError,
+        InterruptedMigrationError, MigrationLoadError, MigrationFailedError, HookFailedError.
         """
         if not self.plan(to=to, steps=steps, allow_out_of_order=allow_out_of_order).steps:
             return MigrationResult("up", ())
-        with self._guard.changing(Action.MIGRATE, "migrate up") as lease:
+        with self._guard.stop.within(max_duration_seconds), self._guard.changing(Action.MIGRATE, "migrate up") as lease:
             plan = self.plan(to=to, steps=steps, allow_out_of_order=allow_out_of_order)
-            return MigrationResult("up", run_plan(plan, self._guard, lease))
+            return self._run(plan, lease)
 
     def plan_rollback(self, *, version: int | None = None, steps: int | None = None) -> MigrationPlan:
         """What `rollback` would undo now. Reads only; raises what `rollback` would refuse."""
+        records, points = self._known()
         return plan_rollback(
             self.files(),
-            history.read_records(self._guard.deployment),
-            transactions=self._guard.deployment.capabilities.transactions,
+            records,
+            checkpoints=points,
+            transactions=self._transactions,
             version=version,
             steps=steps,
         )
 
     def rollback(
-        self, *, version: int | None = None, steps: int | None = None, everything: bool = False
+        self,
+        *,
+        version: int | None = None,
+        steps: int | None = None,
+        everything: bool = False,
+        max_duration_seconds: float | None = None,
     ) -> MigrationResult:
         """Undo migrations, newest first: version `version` and all above it, the last `steps`, or `everything`.
 
-        One of the three must be given. Locks and records as `up` does. Production needs the permission for
+        One of the three must be given. Locks, records and stops as `up` does. Production needs the permission for
         Action.ROLLBACK.
         """
         if (version is None) + (steps is None) + (not everything) != 2:
@@ -104,9 +135,49 @@ class MigrationManager:
         self._guard.require(Action.ROLLBACK)
         if not self.plan_rollback(version=version, steps=steps).steps:
             return MigrationResult("down", ())
-        with self._guard.changing(Action.ROLLBACK, "migrate rollback") as lease:
-            plan = self.plan_rollback(version=version, steps=steps)
-            return MigrationResult("down", run_plan(plan, self._guard, lease))
+        with (
+            self._guard.stop.within(max_duration_seconds),
+            self._guard.changing(Action.ROLLBACK, "migrate rollback") as lease,
+        ):
+            return self._run(self.plan_rollback(version=version, steps=steps), lease)
+
+    def plan_redo(self, *, version: int | None = None, steps: int | None = None) -> tuple[MigrationPlan, MigrationPlan]:
+        """What `redo` would undo, and what it would apply again. Reads only; raises what `redo` would refuse."""
+        records, _ = self._known()
+        return plan_redo(self.files(), records, transactions=self._transactions, version=version, steps=steps)
+
+    def redo(self, *, version: int | None = None, steps: int | None = None) -> tuple[MigrationResult, MigrationResult]:
+        """Undo migrations as `rollback` does and apply the same ones again, under one lock: the last one, the last
+        `steps`, or `version` and all above it.
+        """
+        steps = 1 if version is None and steps is None else steps
+        self._guard.require(Action.ROLLBACK)
+        if not self.plan_redo(version=version, steps=steps)[0].steps:
+            return MigrationResult("down", ()), MigrationResult("up", ())
+        with self._guard.changing(Action.ROLLBACK, "migrate redo") as lease:
+            down, up = self.plan_redo(version=version, steps=steps)
+            return self._run(down, lease), self._run(up, lease)
+
+    def baseline(self, version: int) -> tuple[int, ...]:
+        """Record all migrations up to and with `version` as applied without running them, on a database that was in
+        use before wayra-db; returns their versions.
+
+        Holds the lock and writes the audit log. Raises HistoryMismatchError when anything has been run here.
+        """
+        plan_baseline(self.files(), history.read_records(self._guard.deployment), version=version)
+        with self._guard.changing(Action.MIGRATE, "migrate baseline") as lease:
+            chosen = plan_baseline(self.files(), history.read_records(self._guard.deployment), version=version)
+            versions = tuple(migration.version for migration in chosen)
+            lease.write(
+                {"event": "migration baseline", "version": version, "versions": list(versions)},
+                *(history.baselined(migration, epoch=lease.epoch) for migration in chosen),
+            )
+        return versions
+
+    def history(self, *, version: int | None = None, newest: int | None = None) -> tuple[dict[str, Any], ...]:
+        """What the audit log says of migrations, the oldest first: of one version, the `newest` entries, or all."""
+        selection = audit.Selection(event="migration", version=version)
+        return tuple(audit.read_entries(self._guard.deployment, selection, newest=newest))
 
     def create(self, name: str) -> Path:
         """Write the next migration file; needs no database."""
@@ -119,6 +190,27 @@ class MigrationManager:
         """
         state = RecordState.APPLIED if mark_as == "applied" else RecordState.ROLLED_BACK
         self._set(self._file(version), state, f"as {mark_as}")
+
+    def forget(self, version: int) -> None:
+        """Remove the record of a version whose file is gone for good. As `repair`; refused while the file is there."""
+        if any(migration.version == version for migration in self.files()):
+            raise VersionNotFoundError(
+                f"the file of version {version} is there, so its record stays",
+                version=version,
+                hint="To undo it, use `wayra-db migrate rollback`; to correct its state, `migrate repair --as`.",
+            )
+        if version not in history.read_records(self._guard.deployment):
+            raise VersionNotFoundError(
+                f"the database knows nothing of version {version}",
+                version=version,
+                hint="`wayra-db migrate status` lists the versions.",
+            )
+        with self._guard.changing(Action.MIGRATE, "migrate repair") as lease:
+            lease.write(
+                {"event": "migration repaired", "version": version, "said": "file gone for good"},
+                history.forget(version),
+                checkpoints.forget(version),
+            )
 
     def accept_edit(self, version: int) -> None:
         """Take an applied migration's file as it is now. As `repair`; a version that is not applied is refused."""
@@ -152,4 +244,20 @@ class MigrationManager:
                     "checksum": migration.checksum,
                 },
                 history.repaired(migration, state, epoch=lease.epoch),
+                checkpoints.forget(migration.version),
             )
+
+    @property
+    def _transactions(self) -> bool:
+        return self._guard.deployment.capabilities.transactions
+
+    def _known(self) -> tuple[Mapping[int, Record], Checkpoints]:
+        """The history, and how far half-done migrations are where there are any."""
+        records = history.read_records(self._guard.deployment)
+        half_done = any(record.is_half_done for record in records.values())
+        return records, checkpoints.read_checkpoints(self._guard.deployment) if half_done else {}
+
+    def _run(self, plan: MigrationPlan, lease: Lease) -> MigrationResult:
+        return MigrationResult(
+            plan.direction, run_plan(plan, self._guard, lease, commit=current_commit(self._directory))
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -10,24 +11,27 @@ from typing import Any, Literal
 
 Direction = Literal["up", "down"]
 Retry = Literal["safe", "manual"]
+Mode = Literal["atomic", "batched", "stepwise"]
 
 
 @dataclass(frozen=True, slots=True)
 class DirectionHeader:
     """What is known of a migration's `up` or `down` without running it.
 
-    `blockers` are the operations seen in it that cannot join a transaction, each as `name (line N)`.
+    `blockers` are the operations seen in it that cannot join a transaction, each as `name (line N)`; `batched` tells
+    whether it goes over a collection with `ctx.batches`.
     """
 
     line: int
     is_async: bool
     takes_context: bool
     blockers: tuple[str, ...] = ()
+    batched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """A migration file, read by `ast`. `transactional` is None when the file leaves the choice to the planner."""
+    """A migration file, read by `ast`. `transactional` and `retry` are None where the file leaves them open."""
 
     version: int
     name: str
@@ -36,13 +40,14 @@ class Migration:
     up: DirectionHeader
     down: DirectionHeader | None = None
     transactional: bool | None = None
-    retry: Retry = "manual"
+    retry: Retry | None = None
 
 
 class RecordState(StrEnum):
     """The state of a version in the history."""
 
     STARTED = "started"
+    STOPPED = "stopped"
     APPLIED = "applied"
     FAILED = "failed"
     ROLLED_BACK = "rolled back"
@@ -50,7 +55,9 @@ class RecordState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What the database knows of one version. An `atomic` run that failed has left nothing behind."""
+    """What the database knows of one version. An `atomic` run that failed has left nothing behind; a `baseline` was
+    declared to be applied and never ran here.
+    """
 
     version: int
     name: str
@@ -62,6 +69,7 @@ class Record:
     seconds: float | None = None
     host: str = ""
     error: str = ""
+    baseline: bool = False
 
     @property
     def is_in_effect(self) -> bool:
@@ -73,7 +81,38 @@ class Record:
     @property
     def is_half_done(self) -> bool:
         """Whether a run that is not atomic began and did not end well."""
-        return self.state is RecordState.STARTED or (self.state is RecordState.FAILED and not self.atomic)
+        begun = self.state in (RecordState.STARTED, RecordState.STOPPED)
+        return begun or (self.state is RecordState.FAILED and not self.atomic)
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """How far one walk of a batched migration is: `documents` in `batches` are done, up to and with the key `last`.
+
+    `last` and `doubt` hold one key, or none; `doubt` is the end of a batch that a deployment without transactions may
+    or may not have done.
+    """
+
+    version: int
+    direction: Direction
+    number: int
+    collection: str
+    done: bool = False
+    documents: int = 0
+    batches: int = 0
+    total: int | None = None
+    last: tuple[Any, ...] = ()
+    doubt: tuple[Any, ...] = ()
+
+    def describe(self) -> str:
+        """How far it is, for people."""
+        of = f" of about {self.total:,}" if self.total and not self.done else ""
+        batches = f"{self.batches:,} batch{'' if self.batches == 1 else 'es'}"
+        doubt = f", and batch {self.batches + 1} may or may not be done" if self.doubt else ""
+        return f"{self.documents:,}{of} documents of {self.collection} are done in {batches}{doubt}"
+
+
+Checkpoints = Mapping[int, Sequence[Checkpoint]]
 
 
 class Verdict(StrEnum):
@@ -83,13 +122,14 @@ class Verdict(StrEnum):
     PENDING = "pending"
     FAILED = "failed"
     INTERRUPTED = "interrupted"
+    STOPPED = "stopped"
     EDITED = "edited"
     MISSING = "missing file"
 
 
 @dataclass(frozen=True, slots=True)
 class MigrationStatus:
-    """One version as `migrate status` shows it."""
+    """One version as `migrate status` shows it; `next` is the command that goes on where something is to be done."""
 
     version: int
     name: str
@@ -97,6 +137,7 @@ class MigrationStatus:
     at: datetime | None = None
     seconds: float | None = None
     detail: str = ""
+    next: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -107,6 +148,7 @@ class MigrationStatus:
             "at": self.at.isoformat() if self.at else None,
             "seconds": self.seconds,
             "detail": self.detail,
+            "next": self.next,
         }
 
 
@@ -121,12 +163,18 @@ class PlannedStep:
     reason: str = ""
     resumes: bool = False
 
+    @property
+    def mode(self) -> Mode:
+        """One transaction; a transaction a batch; or each operation by itself."""
+        return "atomic" if self.atomic else "batched" if self.header.batched else "stepwise"
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         return {
             "version": self.migration.version,
             "name": self.migration.name,
             "direction": self.direction,
+            "mode": self.mode,
             "atomic": self.atomic,
             "reason": self.reason,
             "resumes": self.resumes,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from wayra_db import atomicity
 from wayra_db.errors import (
     EditedFileError,
+    HistoryMismatchError,
     InterruptedMigrationError,
     IrreversibleMigrationError,
     MissingFileError,
@@ -15,6 +17,8 @@ from wayra_db.errors import (
     VersionNotFoundError,
 )
 from wayra_db.migrations.model import (
+    Checkpoint,
+    Checkpoints,
     Direction,
     DirectionHeader,
     Migration,
@@ -32,6 +36,7 @@ def plan_up(
     records: Mapping[int, Record],
     *,
     transactions: bool,
+    checkpoints: Checkpoints = MappingProxyType({}),
     to: int | None = None,
     steps: int | None = None,
     allow_out_of_order: bool = False,
@@ -46,7 +51,7 @@ def plan_up(
         raise _unknown(to, by_version)
     _refuse_missing(by_version, records)
     _refuse_edited(by_version, records)
-    _refuse_half_done(by_version, records, "up")
+    _refuse_half_done(by_version, records, "up", checkpoints)
     pending = [
         migration
         for migration in sorted(files, key=lambda migration: migration.version)
@@ -71,6 +76,7 @@ def plan_rollback(
     records: Mapping[int, Record],
     *,
     transactions: bool,
+    checkpoints: Checkpoints = MappingProxyType({}),
     version: int | None = None,
     steps: int | None = None,
 ) -> MigrationPlan:
@@ -82,7 +88,7 @@ def plan_rollback(
     by_version = {migration.version: migration for migration in files}
     _refuse_missing(by_version, records)
     _refuse_edited(by_version, records)
-    _refuse_half_done(by_version, records, "down")
+    _refuse_half_done(by_version, records, "down", checkpoints)
     undoable = sorted(
         (number for number, record in records.items() if record.is_in_effect or record.is_half_done), reverse=True
     )
@@ -107,36 +113,118 @@ def plan_rollback(
     return MigrationPlan("down", tuple(planned))
 
 
-def statuses(files: Sequence[Migration], records: Mapping[int, Record]) -> tuple[MigrationStatus, ...]:
+def plan_redo(
+    files: Sequence[Migration],
+    records: Mapping[int, Record],
+    *,
+    transactions: bool,
+    version: int | None = None,
+    steps: int | None = None,
+) -> tuple[MigrationPlan, MigrationPlan]:
+    """What to roll back, and what to apply again: version `version` and all above it, or the last `steps`.
+
+    Raises as `plan_rollback` does, and InterruptedMigrationError when a migration is half-done.
+    """
+    _refuse_half_done({migration.version: migration for migration in files}, records, None, {})
+    down = plan_rollback(files, records, transactions=transactions, version=version, steps=steps)
+    again = tuple(_step(step.migration, "up", step.migration.up, None, transactions) for step in reversed(down.steps))
+    return down, MigrationPlan("up", again)
+
+
+def plan_baseline(files: Sequence[Migration], records: Mapping[int, Record], *, version: int) -> tuple[Migration, ...]:
+    """The migrations to record as applied without running them: all up to and with `version`.
+
+    Raises VersionNotFoundError, and HistoryMismatchError when the database has a history already.
+    """
+    by_version = {migration.version: migration for migration in files}
+    if version not in by_version:
+        raise _unknown(version, by_version)
+    begun = sorted(number for number, record in records.items() if record.is_in_effect or record.is_half_done)
+    if begun:
+        raise HistoryMismatchError(
+            f"this database has a history already: version {begun[-1]} has been run here; nothing was recorded",
+            versions=begun,
+            hint="A baseline is for a database that was never migrated by wayra-db. To say that one version is done, "
+            "use `wayra-db migrate repair --version N --as applied`.",
+        )
+    return tuple(by_version[number] for number in sorted(by_version) if number <= version)
+
+
+def statuses(
+    files: Sequence[Migration], records: Mapping[int, Record], checkpoints: Checkpoints = MappingProxyType({})
+) -> tuple[MigrationStatus, ...]:
     """Every version that has a file or left something in the database, in order; never raises."""
     by_version = {migration.version: migration for migration in files}
     left = {version for version, record in records.items() if record.is_in_effect or record.is_half_done}
     return tuple(
-        _status(version, by_version.get(version), records.get(version)) for version in sorted({*by_version, *left})
+        _status(version, by_version.get(version), records.get(version), checkpoints.get(version, ()))
+        for version in sorted({*by_version, *left})
     )
 
 
-def _status(version: int, migration: Migration | None, record: Record | None) -> MigrationStatus:
+def _status(
+    version: int, migration: Migration | None, record: Record | None, points: Sequence[Checkpoint]
+) -> MigrationStatus:
     name = migration.name if migration else record.name if record else ""
     if record is None or record.state is RecordState.ROLLED_BACK:
         return MigrationStatus(version, name, Verdict.PENDING, detail="rolled back" if record else "")
-    verdict, detail = Verdict.APPLIED, ""
-    if record.state is RecordState.STARTED:
-        verdict, detail = Verdict.INTERRUPTED, f"{record.direction} began on {record.host} and did not end"
+    verdict, detail, after = Verdict.APPLIED, "baseline: never ran here" if record.baseline else "", ""
+    if record.is_half_done:
+        verdict = {RecordState.STARTED: Verdict.INTERRUPTED, RecordState.STOPPED: Verdict.STOPPED}.get(
+            record.state, Verdict.FAILED
+        )
+        detail, after = _half_done_words(record, points), _way_on(migration, record, points)
     elif record.state is RecordState.FAILED:
-        left = "nothing of it was kept" if record.atomic else "what it did before stays"
-        verdict, detail = Verdict.FAILED, f"{record.direction}: {record.error}; {left}"
+        verdict, detail = Verdict.FAILED, f"{record.direction}: {record.error}; nothing of it was kept"
+        after = _command(record, version)
     elif migration is None:
         verdict, detail = Verdict.MISSING, "applied, and its file is gone"
+        after = f"bring the file back, or: wayra-db migrate repair --version {version} --forget"
     elif migration.checksum != record.checksum:
         verdict, detail = Verdict.EDITED, "the file has changed since it was applied"
-    return MigrationStatus(version, name, verdict, record.at, record.seconds, detail)
+        after = f"undo the edit, or: wayra-db migrate repair --version {version} --accept-edit"
+    return MigrationStatus(version, name, verdict, record.at, record.seconds, detail, after)
+
+
+def can_resume(migration: Migration, record: Record, points: Sequence[Checkpoint]) -> bool:
+    """Whether a half-done migration may be run again by itself.
+
+    The file decides by `retry`. Where it says nothing, one that goes in batches goes on from its checkpoint, unless a
+    deployment without transactions left a batch in doubt; any other is left to a person.
+    """
+    if migration.retry is not None:
+        return migration.retry == "safe"
+    header = migration.up if record.direction == "up" else migration.down
+    return header is not None and header.batched and not any(point.doubt for point in points)
+
+
+def _half_done_words(record: Record, points: Sequence[Checkpoint]) -> str:
+    how = {
+        RecordState.STARTED: f"{record.direction} began on {record.host} and did not end",
+        RecordState.STOPPED: f"{record.direction} was stopped on {record.host}",
+    }.get(record.state, f"{record.direction} failed on {record.host}: {record.error}")
+    told = "; ".join(point.describe() for point in points if point.direction == record.direction)
+    return f"{how}; {told}" if told else f"{how}; what it did before stays"
+
+
+def _way_on(migration: Migration | None, record: Record, points: Sequence[Checkpoint]) -> str:
+    if migration is None:
+        return f"bring the file back, or: wayra-db migrate repair --version {record.version} --forget"
+    if can_resume(migration, record, points):
+        return _command(record, record.version)
+    return f"look at what it has done, then: wayra-db migrate repair --version {record.version} --as applied|pending"
+
+
+def _command(record: Record, version: int) -> str:
+    return "wayra-db migrate" if record.direction == "up" else f"wayra-db migrate rollback --version {version}"
 
 
 def _step(
     migration: Migration, direction: Direction, header: DirectionHeader, record: Record | None, transactions: bool
 ) -> PlannedStep:
-    atomic, reason = atomicity.decide(migration.transactional, header.blockers, transactions=transactions)
+    atomic, reason = atomicity.decide(
+        migration.transactional, header.blockers, transactions=transactions, batched=header.batched
+    )
     return PlannedStep(migration, direction, header, atomic, reason, resumes=bool(record and record.is_half_done))
 
 
@@ -151,7 +239,8 @@ def _refuse_missing(by_version: Mapping[int, Migration], records: Mapping[int, R
         raise MissingFileError(
             f"applied here, but the file is gone: {listed}",
             versions=[record.version for record in missing],
-            hint="Bring the file back from version control; `wayra-db migrate status` shows when it was applied.",
+            hint="Bring the file back from version control; `wayra-db migrate status` shows when it was applied. If it "
+            f"is gone for good: `wayra-db migrate repair --version {missing[0].version} --forget`.",
         )
 
 
@@ -170,26 +259,31 @@ def _refuse_edited(by_version: Mapping[int, Migration], records: Mapping[int, Re
         )
 
 
-def _refuse_half_done(by_version: Mapping[int, Migration], records: Mapping[int, Record], direction: Direction) -> None:
+def _refuse_half_done(
+    by_version: Mapping[int, Migration],
+    records: Mapping[int, Record],
+    direction: Direction | None,
+    checkpoints: Checkpoints,
+) -> None:
+    """Refuse to go over a half-done migration, unless running in its own `direction` finishes it."""
     for version, record in sorted(records.items()):
         if not record.is_half_done:
             continue
-        migration = by_version[version]
-        if migration.retry == "safe" and record.direction == direction:
+        migration, points = by_version[version], checkpoints.get(version, ())
+        resumable = can_resume(migration, record, points)
+        if resumable and record.direction == direction:
             continue
-        verb = "migrate up" if record.direction == "up" else f"migrate rollback --version {version}"
-        if migration.retry == "safe":
-            hint = f"It may be repeated: finish it with `wayra-db {verb}` first."
+        if resumable:
+            hint = f"It goes on where it stopped: finish it with `{_command(record, version)}` first."
         else:
             hint = (
                 'Look at what it has done. If running it again is right, write `retry = "safe"` into the file; '
                 f"if you have finished or undone it by hand, say so: `wayra-db migrate repair --version {version} "
                 "--as applied` or `--as pending`."
             )
-        how = "was interrupted" if record.state is RecordState.STARTED else "failed half-way"
         raise InterruptedMigrationError(
-            f"{record.direction} of {_listed([migration])} {how} on {record.host} at {record.at:%Y-%m-%d %H:%M:%S} UTC "
-            "and is not atomic",
+            f"migration {_listed([migration])} is half-done since {record.at:%Y-%m-%d %H:%M:%S} UTC: "
+            f"{_half_done_words(record, points)}",
             version=version,
             hint=hint,
         )

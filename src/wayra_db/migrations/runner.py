@@ -2,42 +2,84 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 from wayra_db import sourcefile
 from wayra_db.context import call_with_context
 from wayra_db.environment import Environment
-from wayra_db.errors import ConnectionFailedError, LockError, MigrationFailedError, MigrationLoadError
+from wayra_db.errors import CancelledError, ConnectionFailedError, LockError, MigrationFailedError, MigrationLoadError
 from wayra_db.events import UnitFailed, UnitFinished, UnitStarted, notify
 from wayra_db.guard import Guard
 from wayra_db.locking import Lease
-from wayra_db.migrations import history
+from wayra_db.migrations import batches, checkpoints, history, hooks
+from wayra_db.migrations.context import MigrationContext
 from wayra_db.migrations.model import MigrationPlan, PlannedStep, RecordState
 from wayra_db.mongo.commands import Command
+from wayra_db.mongo.ports import Port
 from wayra_db.units import UnitRunner, advice, describe
 
 logger = logging.getLogger("wayra_db.migrations")
 
+# A batched migration that meets a passing trouble goes on from its checkpoint so often without getting any further.
+TRIES_WITHOUT_PROGRESS = 5
 
-def run_plan(plan: MigrationPlan, guard: Guard, lease: Lease) -> tuple[tuple[int, float], ...]:
-    """Run every step; returns each version with the seconds it took.
 
-    All files are executed once before the first step, so that an import error stops the run before anything changed.
-    An atomic step and its record commit together. Another step is recorded as `started` first, then as applied or
-    failed. Raises MigrationFailedError with what was done before, CancelledError between two steps, LockLostError.
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A step that has run: how long it took, and how many documents its writes found and changed."""
+
+    version: int
+    seconds: float
+    written: Mapping[str, int]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {"version": self.version, "seconds": round(self.seconds, 4), "documents": dict(self.written)}
+
+
+def run_plan(plan: MigrationPlan, guard: Guard, lease: Lease, *, commit: str | None) -> tuple[Done, ...]:
+    """Run every step; returns what each did.
+
+    All files, hooks included, are executed once before the first step, so that an import error stops the run before
+    anything changed. An atomic step and its record commit together; a batched one commits each batch with its
+    checkpoint; another is recorded as `started` first, then as applied or failed. `commit` goes to the audit log.
+    Raises MigrationFailedError with what was done before, HookFailedError, CancelledError between two steps or two
+    batches, LockLostError.
     """
+    if not plan.steps:
+        return ()
     modules = {step.migration.version: _load(step) for step in plan.steps}
-    done: list[tuple[int, float]] = []
+    around = hooks.load_hooks(plan.steps[0].migration.path.parent)
+    done: list[Done] = []
     with UnitRunner(guard.deployment, lease) as units:
-        for step in plan.steps:
-            guard.stop.check()
-            with guard.stop.protected(), sourcefile.sibling_imports(step.migration.path.parent):
-                started = time.monotonic()
-                _run_step(step, modules[step.migration.version], units, guard, lease, [version for version, _ in done])
-                done.append((step.migration.version, time.monotonic() - started))
+        run = _Run(plan, guard, lease, units, commit)
+
+        def tell(name: str, step: PlannedStep | None = None, **ended: Any) -> None:
+            versions = [one.version for one in done]
+            info = dataclasses.replace(hooks.run_info(plan, versions, step), **ended)
+            around.call(name, units, info, done=versions)
+
+        tell("before_run")
+        try:
+            for step in plan.steps:
+                guard.stop.check()
+                tell("before_each", step)
+                with guard.stop.protected(), sourcefile.sibling_imports(step.migration.path.parent):
+                    done.append(run.step(step, modules[step.migration.version], [one.version for one in done]))
+                tell("after_each", step)
+        except (LockError, ConnectionFailedError):
+            raise  # nothing more may be written, or nothing can be
+        except BaseException as error:
+            outcome = "stopped" if isinstance(error, (CancelledError, KeyboardInterrupt)) else "failed"
+            tell("after_run", outcome=outcome, error=describe(error))
+            raise
+        tell("after_run", outcome="succeeded")
     return tuple(done)
 
 
@@ -51,58 +93,162 @@ def _load(step: PlannedStep) -> ModuleType:
         ) from error
 
 
-def _run_step(
-    step: PlannedStep, module: ModuleType, units: UnitRunner, guard: Guard, lease: Lease, done: list[int]
-) -> None:
-    name = f"{step.migration.version:04d} {step.migration.name}"
-    call = call_with_context(
-        getattr(module, step.direction),
-        takes_context=step.header.takes_context,
-        name=name,
-        logger=logger,
-        observer=guard.observer,
-        stop=guard.stop,
-    )
-    ended = RecordState.APPLIED if step.direction == "up" else RecordState.ROLLED_BACK
+class _Run:
+    """What the steps of one run share."""
 
-    def outcome(seconds: float) -> tuple[dict[str, Any], list[Command]]:
-        record = history.record_of(step, ended, epoch=lease.epoch, seconds=seconds)
-        return history.event_of(step, ended.value, seconds=seconds), [record]
+    def __init__(self, plan: MigrationPlan, guard: Guard, lease: Lease, units: UnitRunner, commit: str | None) -> None:
+        self._ended = RecordState.APPLIED if plan.direction == "up" else RecordState.ROLLED_BACK
+        self._guard = guard
+        self._lease = lease
+        self._units = units
+        self._commit = {"commit": commit} if commit else {}
 
-    started = time.monotonic()
-    notify(guard.observer, UnitStarted("migration", name, step.direction, step.atomic))
-    try:
-        if step.atomic:
-            units.run_atomic(call, outcome, is_async=step.header.is_async)
-        else:
-            lease.write(
-                history.event_of(step, "started"), history.record_of(step, RecordState.STARTED, epoch=lease.epoch)
+    def step(self, step: PlannedStep, module: ModuleType, done: list[int]) -> Done:
+        """Run one step and record it; `done` are the versions that were done before it, for the error."""
+        guard, name = self._guard, _title(step)
+        function = getattr(module, step.direction)
+        started = time.monotonic()
+        notify(guard.observer, UnitStarted("migration", name, step.direction, step.atomic))
+        try:
+            written = self._atomically(step, function) if step.atomic else self._stepwise(step, function)
+        except (LockError, ConnectionFailedError):
+            raise
+        except CancelledError as error:
+            if step.atomic:
+                raise
+            self._record(step, RecordState.STOPPED, started, reason=error.signal_name)
+            raise CancelledError(
+                error.message, signal_name=error.signal_name, hint=f"{self._stands(step)} {error.hint}"
+            ) from error
+        except (Exception, SystemExit) as error:
+            failure = _failure(step, error, done, with_values=guard.environment is not Environment.PRODUCTION)
+            notify(
+                guard.observer,
+                UnitFailed("migration", name, step.direction, time.monotonic() - started, failure.message),
             )
-            units.run(call, is_async=step.header.is_async)
-            event, record = outcome(time.monotonic() - started)
-            lease.write(event, *record)
-    except (LockError, ConnectionFailedError):
-        raise
-    except (Exception, SystemExit) as error:
+            self._record(step, RecordState.FAILED, started, error=describe(error, with_values=False), line=failure.line)
+            raise failure from error
         seconds = time.monotonic() - started
-        failure = _failure(step, error, done, with_values=guard.environment is not Environment.PRODUCTION)
-        notify(guard.observer, UnitFailed("migration", name, step.direction, seconds, failure.message))
-        said = describe(error, with_values=False)
-        units.record_failure(
-            history.event_of(step, "failed", seconds=seconds, error=said),
-            history.record_of(step, RecordState.FAILED, epoch=lease.epoch, seconds=seconds, error=said),
+        notify(guard.observer, UnitFinished("migration", name, step.direction, seconds))
+        return Done(step.migration.version, seconds, written)
+
+    def _atomically(self, step: PlannedStep, function: Callable[..., Any]) -> Mapping[str, int]:
+        last: Mapping[str, int] = {}
+
+        def outcome(seconds: float, written: Mapping[str, int]) -> tuple[dict[str, Any], list[Command]]:
+            nonlocal last
+            last = written
+            return self._outcome(step, seconds, written)
+
+        call = call_with_context(
+            function, takes_context=step.header.takes_context, make=lambda session: self._context(step, session)
         )
-        raise failure from error
-    notify(guard.observer, UnitFinished("migration", name, step.direction, time.monotonic() - started))
+        self._units.run_atomic(call, outcome, is_async=step.header.is_async)
+        return last
+
+    def _stepwise(self, step: PlannedStep, function: Callable[..., Any]) -> Mapping[str, int]:
+        started = time.monotonic()
+        self._lease.write(
+            history.event_of(step, "resumed" if step.resumes else "started", **self._commit),
+            history.record_of(step, RecordState.STARTED, epoch=self._lease.epoch),
+        )
+        if step.header.batched:
+            written = self._in_batches(step, function)
+        else:
+            call = call_with_context(
+                function, takes_context=step.header.takes_context, make=lambda session: self._context(step, session)
+            )
+            written = self._units.run(call, is_async=step.header.is_async)
+        event, records = self._outcome(step, time.monotonic() - started, written)
+        self._lease.write(event, *records, checkpoints.forget(step.migration.version))
+        return written
+
+    def _in_batches(self, step: PlannedStep, function: Callable[..., Any]) -> Mapping[str, int]:
+        """Run it; where a transaction fails for a passing reason, go on from the checkpoint as after a crash."""
+        from pymongo.errors import PyMongoError
+
+        run: batches.Run | None = None
+
+        def call(port: Port) -> Any:
+            nonlocal run
+            run = self._walks(step, port)
+            return function(port.database, self._context(step, None, run))
+
+        done, tries = -1, 0
+        while True:
+            try:
+                written = self._units.run_with_port(call, is_async=step.header.is_async, stop=self._guard.stop)
+            except PyMongoError as error:
+                reached = run.documents if run else 0
+                done, tries = reached, tries + 1 if reached == done else 0
+                passing = error.has_error_label("TransientTransactionError") and step.migration.retry != "manual"
+                if not passing or tries >= TRIES_WITHOUT_PROGRESS:
+                    raise
+                logger.info("%s: goes on after %s", _title(step), describe(error, with_values=False))
+                self._guard.stop.wait(0.1 * 2**tries)
+            else:
+                if run is not None:
+                    run.require_ended()
+                return written
+
+    def _walks(self, step: PlannedStep, port: Port) -> batches.Run:
+        guard = self._guard
+        return batches.Run(
+            name=_title(step),
+            version=step.migration.version,
+            direction=step.direction,
+            port=port,
+            lease=self._lease,
+            observer=guard.observer,
+            stop=guard.stop,
+            transactions=guard.deployment.capabilities.transactions,
+            redo_doubtful=step.migration.retry == "safe",
+        )
+
+    def _context(self, step: PlannedStep, session: Any, run: batches.Run | None = None) -> MigrationContext:
+        return MigrationContext(_title(step), session, logger, self._guard.observer, self._guard.stop, run)
+
+    def _outcome(
+        self, step: PlannedStep, seconds: float, written: Mapping[str, int]
+    ) -> tuple[dict[str, Any], list[Command]]:
+        event = history.event_of(step, self._ended.value, seconds=seconds, **written, **self._commit)
+        return event, [history.record_of(step, self._ended, epoch=self._lease.epoch, seconds=seconds)]
+
+    def _record(self, step: PlannedStep, state: RecordState, started: float, **facts: Any) -> None:
+        """Record an end that is none, with what is known of it. Where it stopped stands in the checkpoints."""
+        seconds = time.monotonic() - started
+        known = {key: value for key, value in facts.items() if value}
+        self._units.record_failure(
+            history.event_of(step, state.value, seconds=seconds, **known, **self._commit),
+            history.record_of(
+                step,
+                state,
+                epoch=self._lease.epoch,
+                seconds=seconds,
+                error=facts.get("error", ""),
+            ),
+        )
+
+    def _stands(self, step: PlannedStep) -> str:
+        points = checkpoints.read_checkpoints(self._guard.deployment).get(step.migration.version, ())
+        return " ".join(f"{_title(step)}: {point.describe()}." for point in points)
+
+
+def _title(step: PlannedStep) -> str:
+    return f"{step.migration.version:04d} {step.migration.name}"
 
 
 def _failure(step: PlannedStep, error: BaseException, done: list[int], *, with_values: bool) -> MigrationFailedError:
     migration = step.migration
     line = sourcefile.line_in(error, migration.path)
     where = f"{migration.path}:{line}" if line else str(migration.path)
+    command = (
+        "wayra-db migrate" if step.direction == "up" else f"wayra-db migrate rollback --version {migration.version}"
+    )
     if step.atomic:
-        what_to_do = advice(error) or "Fix it and run `wayra-db migrate` again."
-        hint = f"Nothing of it was kept. {what_to_do}"
+        hint = f"Nothing of it was kept. {advice(error) or f'Fix it and run `{command}` again.'}"
+    elif step.header.batched:
+        hint = f"The batches before it stay and are not done again. {advice(error) or f'Fix it; `{command}` goes on.'}"
     else:
         hint = (
             f"It is not atomic ({step.reason}): what it did before that line stays. Fix it, then see "

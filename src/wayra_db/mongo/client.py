@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pymongo.database import Database
     from pymongo.monitoring import CommandListener
 
+    from wayra_db.mongo.tally import WriteTally
+
 Document = dict[str, Any]
 
 OLDEST_SERVER = (4, 4)
@@ -27,7 +29,8 @@ class Deployment:
 
     `client` belongs to the caller and is never closed here, unless it was made by `connect`. `address` is the URI
     without its password, for messages. `uri` and `options` are what async units connect with; a deployment made from a
-    caller's own client has none, and then `async def` units are refused.
+    caller's own client has none, and then `async def` units are refused. `tally` counts what units write; a caller's
+    client has none.
     """
 
     def __init__(
@@ -38,11 +41,13 @@ class Deployment:
         address: str = "the given client",
         uri: str | None = None,
         options: Mapping[str, Any] | None = None,
+        tally: WriteTally | None = None,
         owned: bool = False,
     ) -> None:
         self.client = client
         self.database_name = database_name
         self.address = address
+        self.tally = tally
         self._uri = uri
         self._options = dict(options or {})
         self._owned = owned
@@ -129,15 +134,20 @@ def connect(
     Waits at most `server_selection_timeout_seconds` for a server. Raises ConnectionFailedError or
     AuthenticationError. With `debug`, each command is reported as a CommandSent event, without its values.
     """
+    from wayra_db.mongo.tally import WriteTally
+
+    tally = WriteTally()
     options: dict[str, Any] = {
         "serverSelectionTimeoutMS": int(server_selection_timeout_seconds * 1000),
         "connectTimeoutMS": int(server_selection_timeout_seconds * 1000),
         "appname": "wayra-db",
+        "event_listeners": [tally, _command_listener(observer)] if debug else [tally],
     }
-    listeners = [_command_listener(observer)] if debug else []
     with translated(address):
-        client = _client(uri, address, observer, **options, event_listeners=listeners)
-        deployment = Deployment(client, database_name, address=address, uri=uri, options=options, owned=True)
+        client = _client(uri, address, observer, **options)
+        deployment = Deployment(
+            client, database_name, address=address, uri=uri, options=options, tally=tally, owned=True
+        )
         try:
             client[database_name].command("ping")
         except BaseException:

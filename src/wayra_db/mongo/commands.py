@@ -61,3 +61,16 @@ def check(reply: Mapping[str, Any]) -> None:
         raise kind(first.get("errmsg", "write refused"), first["code"], first)
     if concern := reply.get("writeConcernError"):
         raise WriteConcernError(concern.get("errmsg", "write concern failed"), concern.get("code"), concern)
+
+
+def transaction_options() -> dict[str, Any]:
+    """How every transaction runs."""
+    from pymongo import ReadPreference, WriteConcern
+    from pymongo.read_concern import ReadConcern
+
+    # `local` is the one read concern under which collections may be created inside (manual, Transactions).
+    return {
+        "read_concern": ReadConcern("local"),
+        "write_concern": WriteConcern("majority"),
+        "read_preference": ReadPreference.PRIMARY,
+    }

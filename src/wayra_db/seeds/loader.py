@@ -34,6 +34,13 @@ def read_seed(path: Path) -> Seed:
         raise SeedLoadError(
             "`seed` takes no database", path=path, line=function.line, hint="Write `def seed(db): ...`."
         )
+    if function.yields:
+        raise SeedLoadError(
+            "`seed` has a `yield`, so calling it would run nothing",
+            path=path,
+            line=function.line,
+            hint="Take the `yield` out.",
+        )
     return Seed(
         name=path.stem,
         path=path,

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from wayra_db import sourcefile
-from wayra_db.context import call_with_context
+from wayra_db.context import Context, call_with_context
 from wayra_db.environment import Action
 from wayra_db.errors import ConnectionFailedError, LockError, SeedFailedError, SeedLoadError
 from wayra_db.events import Notice, UnitFailed, UnitFinished, UnitStarted, notify
 from wayra_db.guard import Guard
 from wayra_db.locking import Lease
+from wayra_db.mongo.commands import Command
 from wayra_db.seeds import history
 from wayra_db.seeds.loader import load_seeds
 from wayra_db.seeds.model import PlannedSeed, Seed, SeedPlan, SeedStatus
 from wayra_db.seeds.plan import plan_seeds, statuses
-from wayra_db.units import UnitRunner, advice, describe
+from wayra_db.units import UnitRunner, Written, advice, describe
 
 logger = logging.getLogger("wayra_db.seeds")
 
@@ -109,22 +111,23 @@ class SeedManager:
         call = call_with_context(
             module.seed,
             takes_context=seed.takes_context,
-            name=seed.name,
-            logger=logger,
-            observer=self._guard.observer,
-            stop=self._guard.stop,
+            make=lambda session: Context(seed.name, session, logger, self._guard.observer, self._guard.stop),
         )
         done = history.record_of(seed, done=True, epoch=lease.epoch)
         event = {"event": "seed ran", "name": seed.name, "checksum": seed.checksum}
+
+        def outcome(seconds: float, written: Written) -> tuple[Mapping[str, Any], Sequence[Command]]:
+            return {**event, "seconds": seconds, **written}, [done]
+
         started = time.monotonic()
         notify(self._guard.observer, UnitStarted("seed", seed.name, "seed", planned.atomic))
         try:
             if planned.atomic:
-                units.run_atomic(call, lambda seconds: ({**event, "seconds": seconds}, [done]), is_async=seed.is_async)
+                units.run_atomic(call, outcome, is_async=seed.is_async)
             else:
                 lease.write({**event, "event": "seed started"}, history.record_of(seed, done=False, epoch=lease.epoch))
-                units.run(call, is_async=seed.is_async)
-                lease.write(event, done)
+                written = units.run(call, is_async=seed.is_async)
+                lease.write({**event, **written}, done)
         except (LockError, ConnectionFailedError):
             raise
         except (Exception, SystemExit) as error:

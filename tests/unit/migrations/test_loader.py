@@ -54,7 +54,7 @@ def test_the_least_a_file_can_say(tmp_path: Path) -> None:
     assert (migration.version, migration.name) == (12, "tidy up")
     assert migration.down is None
     assert migration.transactional is None
-    assert migration.retry == "manual"
+    assert migration.retry is None
 
 
 def test_a_folder_in_the_order_of_versions(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from wayra_db.errors import (
 from wayra_db.migrations.model import Direction, DirectionHeader, Migration, Record, RecordState, Verdict
 from wayra_db.migrations.plan import plan_rollback, plan_up, statuses
 
-STARTED, APPLIED, FAILED, ROLLED_BACK = RecordState
+STARTED, STOPPED, APPLIED, FAILED, ROLLED_BACK = RecordState
 
 
 def file(version: int, **changes: Any) -> Migration:
@@ -264,7 +264,7 @@ def test_a_refusal_names_the_command_that_helps(records: list[Record], hint: str
 
 
 @pytest.mark.parametrize(
-    ("direction", "command"), [("up", "wayra-db migrate up"), ("down", "wayra-db migrate rollback --version 1")]
+    ("direction", "command"), [("up", "`wayra-db migrate`"), ("down", "wayra-db migrate rollback --version 1")]
 )
 def test_a_run_in_the_other_direction_is_finished_first(direction: Direction, command: str) -> None:
     """What may be repeated is repeated in the direction in which it broke off."""

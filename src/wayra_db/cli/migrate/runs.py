@@ -1,4 +1,4 @@
-"""`migrate up`, `status`, `plan` and `rollback`."""
+"""`migrate up`, `status`, `plan`, `rollback` and `redo`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,20 @@ from wayra_db.cli._exit_codes import ExitCode
 from wayra_db.cli._options import command
 from wayra_db.cli._output import BAD, FAINT, GOOD, WARN, Output, duration, plural
 from wayra_db.cli._run import Run
+from wayra_db.cli._types import Duration
 from wayra_db.cli.migrate._group import migrate
 
 if TYPE_CHECKING:
     from wayra_db.migrations.model import MigrationPlan
+
+allow_production = click.option("--allow-production", is_flag=True, help="Permit it in production.")
+max_duration = click.option(
+    "--max-duration",
+    "max_duration_seconds",
+    type=Duration(),
+    metavar="TIME",
+    help="Stop at the next safe point after so long, as 30m or 2h.",
+)
 
 
 @command(parent=migrate, examples=["wayra-db migrate", "wayra-db migrate up --to 3", "wayra-db migrate --dry-run"])
@@ -21,13 +31,23 @@ if TYPE_CHECKING:
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Run at most N migrations.")
 @click.option("--allow-out-of-order", is_flag=True, help="Also run migrations older than one that was applied.")
 @click.option("--dry-run", is_flag=True, help="Show the plan and change nothing.")
-def up(run: Run, to: int | None, steps: int | None, allow_out_of_order: bool, dry_run: bool) -> None:
+@max_duration
+def up(
+    run: Run,
+    to: int | None,
+    steps: int | None,
+    allow_out_of_order: bool,
+    dry_run: bool,
+    max_duration_seconds: float | None,
+) -> None:
     """Run the pending migrations in the order of their versions."""
     migrations = run.project().migrations
     if dry_run:
         _show_plan(run.output, migrations.plan(to=to, steps=steps, allow_out_of_order=allow_out_of_order))
         return
-    result = migrations.up(to=to, steps=steps, allow_out_of_order=allow_out_of_order)
+    result = migrations.up(
+        to=to, steps=steps, allow_out_of_order=allow_out_of_order, max_duration_seconds=max_duration_seconds
+    )
     run.output.document(result.to_dict())
     if result.changed:
         run.output.line(f"Applied {plural(len(result.ran), 'migration')}.")
@@ -55,6 +75,9 @@ def status(run: Run, check: bool) -> int:
         for one in found
     ]
     output.table(rows)
+    for one in found:
+        if one.next:
+            output.line(f"  {one.version:04d} → {one.next}")
     pending = [one for one in found if one.verdict != "applied"]
     if not found:
         output.line('There are no migrations yet. Write one: wayra-db migrate create --name "add user roles"')
@@ -80,13 +103,20 @@ def plan(run: Run, to: int | None, steps: int | None, allow_out_of_order: bool) 
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Roll back the newest N.")
 @click.option("--all", "everything", is_flag=True, help="Roll back all of them.")
 @click.option("--dry-run", is_flag=True, help="Show the plan and change nothing.")
-@click.option("--allow-production", is_flag=True, help="Permit it in production.")
+@allow_production
+@max_duration
 def rollback(
-    run: Run, version: int | None, steps: int | None, everything: bool, dry_run: bool, allow_production: bool
+    run: Run,
+    version: int | None,
+    steps: int | None,
+    everything: bool,
+    dry_run: bool,
+    allow_production: bool,
+    max_duration_seconds: float | None,
 ) -> None:
     """Undo applied migrations, newest first.
 
-    Rolling back a version rolls back every newer one as well; more than one is asked for first.
+    Rolling back a version rolls back every newer one as well. Shows what it will do, and asks before more than one.
     """
     from wayra_db.environment import Action
 
@@ -97,10 +127,13 @@ def rollback(
     if dry_run:
         _show_plan(run.output, plan)
         return
+    _announce(run.output, plan)
     if len(plan.steps) > 1:
         listed = ", ".join(f"{step.migration.version} ({step.migration.name})" for step in plan.steps)
         run.confirm(f"This rolls back {len(plan.steps)} migrations: {listed}.", "rollback")
-    result = migrations.rollback(version=version, steps=steps, everything=everything)
+    result = migrations.rollback(
+        version=version, steps=steps, everything=everything, max_duration_seconds=max_duration_seconds
+    )
     run.output.document(result.to_dict())
     if result.changed:
         run.output.line(f"Rolled back {plural(len(result.ran), 'migration')}.")
@@ -108,14 +141,55 @@ def rollback(
         run.output.line("Nothing to do: no migration is applied.")
 
 
+@command(parent=migrate, examples=["wayra-db migrate redo", "wayra-db migrate redo --steps 2"])
+@click.option("--version", type=int, metavar="N", help="Redo version N and every newer one.")
+@click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Redo the newest N; 1 without it.")
+@click.option("--dry-run", is_flag=True, help="Show the plan and change nothing.")
+@allow_production
+def redo(run: Run, version: int | None, steps: int | None, dry_run: bool, allow_production: bool) -> None:
+    """Roll back the newest migration and apply it again, to try what you are writing.
+
+    Redoing an older version redoes every newer one as well. Shows what it will do, and asks before more than one.
+    """
+    from wayra_db.environment import Action
+
+    if version is not None and steps is not None:
+        raise click.UsageError("--version and --steps do not go together.")
+    migrations = run.project(permitted=[Action.ROLLBACK] if allow_production else []).migrations
+    down, again = migrations.plan_redo(version=version, steps=1 if version is None and steps is None else steps)
+    if dry_run:
+        run.output.document({"down": down.to_dict(), "up": again.to_dict()})
+        for line in [*_plan_lines(run.output, down), *_plan_lines(run.output, again)] or ["Nothing to do."]:
+            run.output.line(line)
+        return
+    _announce(run.output, down)
+    if len(down.steps) > 1:
+        run.confirm(f"This rolls back {len(down.steps)} migrations and applies them again.", "redo")
+    undone, applied = migrations.redo(version=version, steps=steps)
+    run.output.document({"down": undone.to_dict(), "up": applied.to_dict()})
+    if applied.changed:
+        run.output.line(f"Rolled back and applied again: {plural(len(applied.ran), 'migration')}.")
+    else:
+        run.output.line("Nothing to do: no migration is applied.")
+
+
 def _show_plan(output: Output, plan: MigrationPlan) -> None:
     output.document(plan.to_dict())
-    if not plan.steps:
-        output.line("Nothing to do.")
+    for line in _plan_lines(output, plan) or ["Nothing to do."]:
+        output.line(line)
+
+
+def _announce(output: Output, plan: MigrationPlan) -> None:
+    for line in _plan_lines(output, plan):
+        output.note(line)
+
+
+def _plan_lines(output: Output, plan: MigrationPlan) -> list[str]:
+    words = {"atomic": "atomic", "batched": "in batches", "stepwise": "not atomic"}
+    lines = []
     for step in plan.steps:
-        atomic = "atomic" if step.atomic else f"not atomic: {step.reason}"
-        resumed = ", resumes" if step.resumes else ""
-        output.line(
-            f"  {plan.direction:<4} {step.migration.version:04d} {step.migration.name}  "
-            f"{output.style(f'({atomic}{resumed})', FAINT if step.atomic else WARN)}"
-        )
+        how = words[step.mode] + (f": {step.reason}" if step.reason else "") + (", resumes" if step.resumes else "")
+        style = WARN if step.mode == "stepwise" else FAINT
+        title = f"{step.migration.version:04d} {step.migration.name}"
+        lines.append(f"  {plan.direction:<4} {title}  {output.style(f'({how})', style)}")
+    return lines

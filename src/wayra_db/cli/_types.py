@@ -1,0 +1,26 @@
+"""Kinds of option values that click does not have."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import click
+
+SECONDS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|d)?")
+
+
+class Duration(click.ParamType[float]):
+    """A time as people write it: `90`, `90s`, `30m`, `1h30m`; seconds as a float."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The seconds."""
+        text = str(value).strip().lower()
+        parts = DURATION.findall(text)
+        seconds = sum(float(number) * SECONDS[unit] for number, unit in parts)
+        if not parts or DURATION.sub("", text).strip() or seconds <= 0:
+            self.fail(f"{value!r} is no time; write it like 90s, 30m or 1h30m", param, ctx)
+        return seconds
