@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 # Beyond the first figure each batch waits, beyond the second nothing runs until it has fallen again.
 LAG_SECONDS = (3.0, 10.0)
-# WiredTiger evicts in the background from 5 % of dirty pages and 80 % of all, and makes the application's own threads do
-# it from 20 and 95 % (its eviction targets and triggers): it is time to give way before that.
+# WiredTiger evicts in the background from 5 % of dirty pages and 80 % of all, and makes the application's own threads
+# help from 20 and 95 % (its eviction targets and triggers): it is time to give way before that.
 DIRTY_SHARE = (0.15, 0.20)
 USED_SHARE = (0.90, 0.95)
 SLOW_SECONDS = 0.1
