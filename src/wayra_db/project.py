@@ -23,7 +23,7 @@ from wayra_db.stopping import Stop
 if TYPE_CHECKING:
     from pymongo import MongoClient
 
-    from wayra_db.backups import BackupEntry
+    from wayra_db.backups import BackupManager
     from wayra_db.health import Status
     from wayra_db.health.collections import CollectionStats
     from wayra_db.health.status import IndexSummary, SchemaSummary
@@ -185,6 +185,13 @@ class Project:
         return IndexManager(self.guard, self.schema)
 
     @cached_property
+    def backups(self) -> BackupManager:
+        """The backup manager."""
+        from wayra_db.backups import BackupManager
+
+        return BackupManager(self.guard, self.settings.backups_dir, collections=self.schema.collections)
+
+    @cached_property
     def initializer(self) -> DatabaseInitializer:
         """The initializer over all of them."""
         from wayra_db.initializer import DatabaseInitializer
@@ -250,6 +257,7 @@ class Project:
 
         A part that cannot be read says why and the rest stands; only a deployment that cannot be reached raises.
         """
+        from wayra_db.backups import list_backups
         from wayra_db.health.status import Status
 
         deployment = self.deployment
@@ -282,15 +290,9 @@ class Project:
             indexes=read("indexes", self._index_summary),
             collections=read("collections", self.collection_stats),
             seeds=read("seeds", self.seeds.status),
-            backups=read("backups", self.backups),
+            backups=read("backups", lambda: list_backups(self.settings.backups_dir)),
             unreadable=unreadable,
         )
-
-    def backups(self) -> tuple[BackupEntry, ...]:
-        """The backups in the project's backup folder, newest first."""
-        from wayra_db.backups import list_backups
-
-        return list_backups(self.settings.backups_dir)
 
     def _schema_summary(self) -> SchemaSummary:
         from wayra_db.health.status import SchemaSummary

@@ -26,4 +26,5 @@ class ExitCode(IntEnum):
     CONFIGURATION = 12, "a setting, declaration, migration or seed file is wrong"
     HISTORY = 13, "migration files and the database's history do not agree"
     REFUSED = 14, "the environment does not allow it; nothing was touched"
+    CORRUPT = 20, "a backup is damaged or incomplete; nothing of it was restored"
     INTERRUPTED = 130, "stopped by Ctrl-C or SIGTERM at a safe point"
