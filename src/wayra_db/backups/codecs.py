@@ -75,7 +75,7 @@ def _unpack_gzip(frame: bytes | memoryview) -> bytes:
     unpacker = isal_zlib.decompressobj(wbits=16 + isal_zlib.MAX_WBITS)
     try:
         data: bytes = unpacker.decompress(frame, LARGEST_FRAME)
-    except (ValueError, EOFError, zlib.error) as error:
+    except (isal_zlib.error, zlib.error) as error:  # type: ignore[misc]  # the stub hides that it is an Exception
         raise FrameError(str(error)) from error
     if not unpacker.eof or unpacker.unused_data:
         raise FrameError("the member is cut, or something follows it")
