@@ -77,10 +77,15 @@ class Rewrite:
 
 @dataclass(frozen=True, slots=True)
 class DeclaredChanges:
-    """Everything that differs; `left_alone` is live and declared by nobody, so that it stays as it is."""
+    """Everything that differs; `left_alone` is live and declared by nobody, so that it stays as it is.
+
+    `fixed` holds the options, fixed at creation, of collections of which only indexes change: where such a collection
+    is missing, building an index would create it without them, and nothing could add them later.
+    """
 
     collections: tuple[CollectionChange, ...] = ()
     indexes: tuple[IndexChange, ...] = ()
+    fixed: Mapping[str, Document] = field(default_factory=dict)
     rewrites: tuple[Rewrite, ...] = ()
     left_alone: tuple[str, ...] = ()
 
@@ -146,13 +151,12 @@ def compare(
         for change in plan.change
         if change.collection not in reasons
     ]
+    kept = [one for one in indexes if one.collection not in reasons]
+    options = {name: _fixed(by_name[name]) for one in kept if (name := one.collection) not in {c.name for c in changes}}
     return DeclaredChanges(
         collections=tuple(changes),
-        indexes=tuple(
-            IndexChange(one.collection, _recreatable(one, live), one.after, one.in_place)
-            for one in indexes
-            if one.collection not in reasons
-        ),
+        indexes=tuple(IndexChange(one.collection, _recreatable(one, live), one.after, one.in_place) for one in kept),
+        fixed={name: fixed for name, fixed in options.items() if fixed},
         rewrites=tuple(
             Rewrite(
                 name,
@@ -168,12 +172,11 @@ def compare(
 
 
 def _creation(collection: Collection) -> CollectionChange:
-    options = collection.create_options()
-    rules = {key: options.pop(key) for key in RULES if key in options}
+    rules = {key: value for key, value in collection.create_options().items() if key in RULES}
     if "validator" in rules:
         # Written out, so that the file says what holds, and a collection that is there already gets all three.
         rules = {key: rules.get(key, default) for key, default in CHANGEABLE.items()} | rules
-    return CollectionChange(collection.name, options, rules, shard_key=collection.shard_key)
+    return CollectionChange(collection.name, _fixed(collection), rules, shard_key=collection.shard_key)
 
 
 def _change(collection: Collection, live: LiveCollection, changed: Document) -> CollectionChange:
@@ -184,11 +187,15 @@ def _change(collection: Collection, live: LiveCollection, changed: Document) -> 
         defaults["expireAfterSeconds"] = "off"
     return CollectionChange(
         collection.name,
-        options={key: value for key, value in wanted.items() if key not in RULES},
+        options=_fixed(collection),
         rules={key: wanted.get(key, default) for key, default in defaults.items()},
         before={key: live.options.get(key, default) for key, default in defaults.items()},
         shard_key=collection.shard_key,
     )
+
+
+def _fixed(collection: Collection) -> dict[str, Any]:
+    return {key: value for key, value in collection.create_options().items() if key not in RULES}
 
 
 def _recreatable(change: IndexChange, live: Mapping[str, LiveCollection]) -> Document | None:

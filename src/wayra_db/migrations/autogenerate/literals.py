@@ -18,7 +18,7 @@ from wayra_db.errors import MigrationError
 
 LINE_LENGTH = 88
 INDENT = "    "
-FLAGS = (re.IGNORECASE, re.LOCALE, re.MULTILINE, re.DOTALL, re.VERBOSE, re.ASCII)
+FLAGS = {"I": re.I, "L": re.L, "M": re.M, "S": re.S, "X": re.X, "A": re.A}
 # As `bson.Regex` takes them.
 LETTERS = {"i": re.IGNORECASE, "l": re.LOCALE, "m": re.MULTILINE, "s": re.DOTALL, "u": re.UNICODE, "x": re.VERBOSE}
 ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
@@ -66,13 +66,13 @@ class Literals:
             return value.text
         if value is None or isinstance(value, bool):
             return repr(value)
-        if isinstance(value, str):
+        if isinstance(value, str) and not hasattr(value, "scope"):  # `bson.Code` is a str as well
             return quoted(value)
         if isinstance(value, Mapping):
             return Brackets("{", tuple(self._entry(key, item) for key, item in value.items()), "}")
         if isinstance(value, (list, tuple)):
             return Brackets("[", tuple(("", self.node(item)) for item in value), "]")
-        return self._number_or_bson(value)
+        return self._scalar(value)
 
     def call(self, function: str, *arguments: Any) -> Brackets:
         """A call of `function`."""
@@ -83,17 +83,17 @@ class Literals:
             return "", key.text
         return f"{quoted(str(key))}: ", self.node(item)
 
-    def _number_or_bson(self, value: Any) -> Node:
+    def _scalar(self, value: Any) -> Node:
         import bson
         from bson.datetime_ms import DatetimeMS
 
-        kinds: tuple[tuple[Any, tuple[Any, ...]], ...]
         if isinstance(value, bson.Int64):
             return self.call(self.use("bson", "Int64"), int(value))
         if isinstance(value, int):
             return repr(int(value))
         if isinstance(value, float):
-            return repr(float(value)) if isfinite(value) else f'float("{float(value)!r}")'
+            text = repr(float(value))
+            return text.replace("e+", "e") if isfinite(value) else self.call("float", text)
         if isinstance(value, datetime):
             return self._datetime(value)
         if isinstance(value, re.Pattern):
@@ -114,17 +114,14 @@ class Literals:
         if isinstance(value, bson.Regex):
             flags = "".join(letter for letter, flag in LETTERS.items() if value.flags & flag)
             return self.call(self.use("bson", "Regex"), value.pattern, *([flags] if flags else []))
-        kinds = (
-            (bson.ObjectId, (str(value),)),
-            (bson.Timestamp, (getattr(value, "time", 0), getattr(value, "inc", 0))),
-            (DatetimeMS, (int(value),) if isinstance(value, DatetimeMS) else ()),
-            (bson.MinKey, ()),
-            (bson.MaxKey, ()),
-        )
-        for kind, arguments in kinds:
-            if isinstance(value, kind):
-                module = "bson.datetime_ms" if kind is DatetimeMS else "bson"
-                return self.call(self.use(module, kind.__name__), *arguments)
+        if isinstance(value, bson.ObjectId):
+            return self.call(self.use("bson", "ObjectId"), str(value))
+        if isinstance(value, bson.Timestamp):
+            return self.call(self.use("bson", "Timestamp"), value.time, value.inc)
+        if isinstance(value, DatetimeMS):
+            return self.call(self.use("bson.datetime_ms", "DatetimeMS"), int(value))
+        if isinstance(value, (bson.MinKey, bson.MaxKey)):
+            return self.call(self.use("bson", type(value).__name__))
         raise MigrationError(
             f"a value of type {type(value).__name__} cannot be written into a migration",
             hint="Declare it with one of BSON's types.",
@@ -142,7 +139,7 @@ class Literals:
 
     def _pattern(self, value: re.Pattern[Any]) -> Node:
         self.use("re")
-        flags = " | ".join(f"re.{flag.name}" for flag in FLAGS if value.flags & flag)
+        flags = " | ".join(f"re.{name}" for name, flag in FLAGS.items() if value.flags & flag)
         return self.call("re.compile", value.pattern, *([Raw(flags)] if flags else []))
 
     def _decimal(self, value: Any) -> Node:

@@ -28,6 +28,7 @@ def write_source(changes: DeclaredChanges, *, title: str, version: int, created:
     draft = Draft()
     decisions = [write_rewrite(draft, rewrite) for rewrite in changes.rewrites]
     steps = [_collection(draft, change) for change in changes.collections]
+    steps += [_based(draft, name, options) for name, options in changes.fixed.items()]
     steps += [_replaced(draft, change) for change in changes.indexes if change.before and not change.in_place]
     steps += [_modified(draft, change) for change in changes.indexes if change.in_place]
     steps += _built(draft, changes)
@@ -94,7 +95,8 @@ def _collection(draft: Draft, change: CollectionChange) -> Step:
     if change.shard_key is not None and change.before is None:
         up.say("Where the deployment is a sharded cluster; to say it twice changes nothing.")
         up.code("if db.client.is_mongos:")
-        namespace = Raw(f"db.name + {quoted('.' + change.name)}")
+        literal = quoted("." + change.name.replace("{", "{{").replace("}", "}}"))
+        namespace = Raw(f"f{literal[0]}{{db.name}}{literal[1:]}")
         call = draft.literals.call("db.client.admin.command", {"shardCollection": namespace, "key": change.shard_key})
         up.lines += draft.literals.lines(call, indent=2)
     if change.before is not None:
@@ -107,6 +109,14 @@ def _collection(draft: Draft, change: CollectionChange) -> Step:
     else:
         down.say(f"Drop {said} with its indexes. A document that has arrived since the look above stops this.")
         down.call("drop_if_empty", change.name, _rules(draft, change) if change.rules else {})
+    return up, down
+
+
+def _based(draft: Draft, name: str, options: Document) -> Step:
+    """A collection of which only indexes change, for a database that has not got it yet."""
+    up, down = draft.block(), draft.block()
+    up.say(f"Where {plain(name)} is missing, create it with what cannot be added later.")
+    up.command({"create": name, **options}, unless=["NAMESPACE_EXISTS"])
     return up, down
 
 
