@@ -42,11 +42,11 @@ def migration(up: str, down: str | None = None, *, head: str = "", is_async: boo
     return text
 
 
-def assert_tidy(source: str) -> None:
-    """A formatter would not change the text, at its own line length or at a longer one, and a linter finds nothing."""
+def assert_tidy(source: str, longest: int = 88) -> None:
+    """A formatter would not change the text, for lines of `longest` columns and of 120, and a linter finds nothing."""
     ruff = [str(Path(sys.executable).parent / "ruff")]
     for arguments in (
-        ["format", "--isolated", "--line-length", "88", "--diff", "-"],
+        ["format", "--isolated", "--line-length", str(longest), "--diff", "-"],
         ["format", "--isolated", "--line-length", "120", "--diff", "-"],
         ["check", "--isolated", "--select", "E4,E7,E9,F,W,I,UP,B", "-"],
     ):
