@@ -15,6 +15,7 @@ from wayra_db.errors import HistoryMismatchError, MigrationFailedError
 from wayra_db.meta import is_user_collection
 from wayra_db.migrations.loader import read_migration
 from wayra_db.schema.diff import CHANGEABLE
+from wayra_db.testing import TemporaryServer
 
 Documents = Database[dict[str, Any]]
 Prepare = Callable[[Documents], object]
@@ -574,3 +575,34 @@ def test_the_same_text_for_the_same_difference(sandbox: Sandbox, wayra_database:
     assert texts[0] == texts[1]
     assert names == ["0001_create_trips_change_users_index_users.py"] * 2
     assert texts[0][1] == "Migration: create trips, change users, index users"
+
+
+def test_a_user_who_may_only_read_is_enough(sandbox: Sandbox, wayra_auth_server: TemporaryServer) -> None:
+    """The file can be written from what production is, without a key to change it."""
+    name = sandbox.database
+    with wayra_auth_server.client() as client:
+        client[name].command("createUser", "reader", pwd="reader", roles=["read"])
+        index("users", {"key": {"email": 1}, "name": "email_1"})(client[name])
+        host = wayra_auth_server.nodes[0].host
+        sandbox.uri = f"mongodb://reader:reader@{host}/{name}?directConnection=true"
+        declare(sandbox, PAIRS["much at once"][0])
+        with sandbox.open() as project:
+            path = project.create_migration_from_declarations()
+            assert path is not None
+            assert path.name == "0001_create_trips_change_users_index_users.py"
+        client[name].command("dropUser", "reader")
+        client.drop_database(name)
+
+
+def test_a_new_database_after_two_of_them(sandbox: Sandbox) -> None:
+    """Declarations are applied first, then both migrations run from the first on: the end is what is declared."""
+    for declared in (f"validator={SCHEMA}", 'validator={"x": 1}', 'indexes=[IndexModel("a")]'):
+        declare(sandbox, collection(declared, "indexes=[]" if "indexes" not in declared else "validator={}"))
+        with allowed(sandbox) as project:
+            assert project.create_migration_from_declarations() is not None
+            project.migrations.up()
+    with allowed(sandbox) as project:
+        project.deployment.client.drop_database(sandbox.database)
+        project.initializer.run()
+        assert project.migrations.plan().steps == ()
+        assert project.declared_changes().empty
