@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from wayra_db.health.collections import CollectionStats
     from wayra_db.health.status import IndexSummary, SchemaSummary
     from wayra_db.indexes import IndexManager
+    from wayra_db.indexes.plan import PlannedIndex
     from wayra_db.initializer import DatabaseInitializer
     from wayra_db.migrations import MigrationManager
+    from wayra_db.migrations.autogenerate import DeclaredChanges, IndexChange
     from wayra_db.schema.manager import SchemaManager
     from wayra_db.seeds import SeedManager
     from wayra_db.server import EmbeddedServer
@@ -200,6 +202,38 @@ class Project:
             self.guard, schema=self.schema, migrations=self.migrations, indexes=self.indexes, seeds=self.seeds
         )
 
+    def declared_changes(self) -> DeclaredChanges:
+        """What a migration would have to do to make the database as declared. Reads only."""
+        from wayra_db.indexes.live import read_indexes
+        from wayra_db.indexes.plan import Step, plan_indexes
+        from wayra_db.migrations.autogenerate import compare
+        from wayra_db.schema.live import read_collections
+
+        declared = self.schema.collections
+        live = read_collections(self.deployment)
+        # A view has no indexes to ask for; that it is one is a difference of its own.
+        indexed = [one for one in declared if one.name not in live or live[one.name].kind != "view"]
+        plan = plan_indexes(
+            {one.name: one.index_documents() for one in indexed},
+            read_indexes(self.deployment, [one.name for one in indexed]),
+            {one.name: one.create_options().get("collation") for one in indexed},
+        )
+        return compare(
+            declared,
+            live,
+            [_index_change(index) for index in plan.of(Step.CREATE, Step.MODIFY, Step.CONFLICT)],
+            [f"index {index.collection}.{index.name}" for index in plan.of(Step.UNDECLARED)],
+        )
+
+    def create_migration_from_declarations(self, name: str | None = None) -> Path | None:
+        """Write the next migration file from `declared_changes`; returns its path, None when nothing differs.
+
+        Without a `name` it is called after what it does. Only reads the database. Raises HistoryMismatchError while
+        migrations are pending, MigrationError for a value that cannot be written as Python.
+        """
+        changes = self.declared_changes()
+        return None if changes.empty else self.migrations.create_from_declarations(changes, name)
+
     def set_environment(self, name: str) -> None:
         """Write another environment's name into the database, which then belongs to that one.
 
@@ -313,3 +347,16 @@ class Project:
         undeclared = [f"{one.collection}.{one.name}" for one in plan.of(Step.UNDECLARED)]
         kept = plan.of(Step.KEEP)
         return IndexSummary(len(kept) + len(drift), len(kept), tuple(drift), tuple(undeclared))
+
+
+def _index_change(index: PlannedIndex) -> IndexChange:
+    """A planned index in the words of migrations, which know nothing of the index manager."""
+    from wayra_db.indexes.plan import Step
+    from wayra_db.migrations.autogenerate import IndexChange
+
+    if index.step is not Step.MODIFY:
+        return IndexChange(index.collection, index.live, index.document)
+    after = {**(index.live or {}), **index.document}
+    if not after.get("hidden"):
+        after.pop("hidden", None)
+    return IndexChange(index.collection, index.live, after, index.document)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from wayra_db import audit
 from wayra_db.environment import Action
-from wayra_db.errors import VersionNotFoundError
+from wayra_db.errors import HistoryMismatchError, VersionNotFoundError
 from wayra_db.guard import Guard
 from wayra_db.locking import Lease
 from wayra_db.migrations import checkpoints, history
@@ -22,11 +22,15 @@ from wayra_db.migrations.model import (
     MigrationStatus,
     Record,
     RecordState,
+    Verdict,
 )
 from wayra_db.migrations.plan import plan_baseline, plan_redo, plan_rollback, plan_up, statuses
 from wayra_db.migrations.revision import current_commit
 from wayra_db.migrations.runner import Done, run_plan
-from wayra_db.migrations.scaffold import create_migration
+from wayra_db.migrations.scaffold import Kind, create_from_declarations, create_migration
+
+if TYPE_CHECKING:
+    from wayra_db.migrations.autogenerate import DeclaredChanges
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,9 +183,25 @@ class MigrationManager:
         selection = audit.Selection(event="migration", version=version)
         return tuple(audit.read_entries(self._guard.deployment, selection, newest=newest))
 
-    def create(self, name: str) -> Path:
-        """Write the next migration file; needs no database."""
-        return create_migration(self._directory, name)
+    def create(self, name: str, *, kind: Kind = "data", is_async: bool = False) -> Path:
+        """Write the next migration file from the template of its kind; needs no database."""
+        return create_migration(self._directory, name, kind=kind, is_async=is_async)
+
+    def create_from_declarations(self, changes: DeclaredChanges, name: str | None = None) -> Path:
+        """Write the next migration file from what differs between declarations and database.
+
+        Reads the history and writes nothing to the database. Raises HistoryMismatchError when the files and the
+        database do not agree: what a pending migration will change would be written down a second time.
+        """
+        behind = [one for one in self.status() if one.verdict is not Verdict.APPLIED]
+        if behind:
+            listed = ", ".join(f"{one.version} ({one.name}, {one.verdict.value})" for one in behind)
+            raise HistoryMismatchError(
+                f"the database is not where the migration files are: {listed}. Nothing was written",
+                versions=[one.version for one in behind],
+                hint="Run `wayra-db migrate` first, so that only what no migration does yet is written down.",
+            )
+        return create_from_declarations(self._directory, changes, name)
 
     def repair(self, version: int, mark_as: Literal["applied", "pending"]) -> None:
         """Set the state of a version because a person has looked and knows what was done of it.
