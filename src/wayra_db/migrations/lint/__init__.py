@@ -5,7 +5,13 @@ print(render_text(report))
 """
 
 from wayra_db.migrations.lint.declared import declared_fields
-from wayra_db.migrations.lint.engine import lint_folder, lint_migrations, lint_paths
+from wayra_db.migrations.lint.engine import (
+    asks_for_declarations,
+    lint_folder,
+    lint_migrations,
+    lint_paths,
+    migration_files,
+)
 from wayra_db.migrations.lint.formats import render_github, render_json, render_sarif, render_text
 from wayra_db.migrations.lint.model import DeclaredFields, Finding, LintReport, Rule, Severity
 from wayra_db.migrations.lint.registry import chosen_rules, rule_named
@@ -18,11 +24,13 @@ __all__ = [
     "LintReport",
     "Rule",
     "Severity",
+    "asks_for_declarations",
     "chosen_rules",
     "declared_fields",
     "lint_folder",
     "lint_migrations",
     "lint_paths",
+    "migration_files",
     "render_github",
     "render_json",
     "render_sarif",

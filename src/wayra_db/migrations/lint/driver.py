@@ -26,7 +26,7 @@ ANSWER_AT_ONCE = frozenset({
     "find", "find_raw_batches", "get_collection", "get_database", "get_default_database", "start_session",
     "with_options",
 })
-BATCH_METHODS = frozenset({"delete_many", "update_many"})
+BATCH_METHODS = frozenset({"delete_many", "find", "update_many"})
 
 UPDATES = frozenset({"find_one_and_update", "update_many", "update_one"})
 INSERTS = frozenset({"insert_many", "insert_one"})

@@ -50,7 +50,7 @@ def lint_folder(
     Everything that a pre-merge check can know without a database. A file that cannot be read is a finding, and the
     others are judged all the same. Otherwise as `lint_migrations`.
     """
-    paths = _migration_files(directory)
+    paths = migration_files(directory)
     report = lint_paths(paths, declarations=declarations, select=select, ignore=ignore, notes=notes)
     found = [
         _finding(rule, path, problem, None)
@@ -78,7 +78,7 @@ def lint_paths(
     found: list[Finding] = []
     for directory in dict.fromkeys(path.parent for path in wanted.values()):
         sources = []
-        for path in dict.fromkeys([*_migration_files(directory), *(one for one in paths if one.parent == directory)]):
+        for path in dict.fromkeys([*migration_files(directory), *(one for one in paths if one.parent == directory)]):
             try:
                 sources.append(read_source(path))
             except MigrationLoadError as error:
@@ -90,7 +90,13 @@ def lint_paths(
     return _report(list(wanted.values()), found, rules, notes)
 
 
-def _migration_files(directory: Path) -> list[Path]:
+def asks_for_declarations(paths: Sequence[Path]) -> bool:
+    """Whether any of these files could be judged better by who knows the declarations; reading those runs code."""
+    return any(b"$rename" in path.read_bytes() for path in paths if path.is_file())
+
+
+def migration_files(directory: Path) -> list[Path]:
+    """The files of a folder that must be migrations, by name."""
     return [path for path in sorted(directory.glob("*.py")) if not path.name.startswith("_")]
 
 

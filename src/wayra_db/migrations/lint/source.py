@@ -11,7 +11,6 @@ from pathlib import Path
 from wayra_db import sourcefile
 from wayra_db.atomicity import decide
 from wayra_db.migrations.lint.trace import (
-    BatchLoop,
     CursorUse,
     Event,
     ExternalCall,
@@ -58,7 +57,7 @@ class Trace:
     @property
     def is_batched(self) -> bool:
         """Whether it works by `ctx.batches`."""
-        return any(isinstance(event, BatchLoop) for event in self.events)
+        return self.header.batched
 
     @property
     def database(self) -> str:
@@ -151,8 +150,7 @@ def _trace(
     scope: Scope,
 ) -> tuple[Trace, set[int]]:
     events, entered = read_direction(node, scope)
-    atomic, reason = decide(migration.transactional, header.blockers, transactions=True)
-    loop = next((event for event in events if isinstance(event, BatchLoop)), None)
-    if atomic and loop is not None:
-        atomic, reason = False, f"it works in batches (line {loop.node.lineno})"
+    atomic, reason = decide(
+        migration.transactional, header.blockers, transactions=True, batched=header.batched
+    )
     return Trace(direction, header, node, tuple(events), atomic, reason), entered

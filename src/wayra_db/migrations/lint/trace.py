@@ -471,6 +471,8 @@ class _Reader:
             return Cursor(
                 owner, node, operation.filter or Expression(ast.Dict([], []), {}), limited, operation.in_batch
             )
+        if name == "find" and isinstance(owner, Batch):
+            return Cursor(owner.collection, node, IN_BATCH, True, in_batch=True)
         if name == "create_collection":
             return operation.collection or UNKNOWN
         return Expression(node, dict(scope))

@@ -15,14 +15,11 @@ def check_folder(directory: Path, paths: Sequence[Path]) -> Iterator[tuple[Path,
     """Every file whose version another file before it has."""
     versions: dict[int, Path] = {}
     numbered = [(int(match["version"]), path) for path in paths if (match := FILE_NAME.fullmatch(path.name))]
-    free = max((version for version, _ in numbered), default=0) + 1
     for version, path in numbered:
         first = versions.setdefault(version, path)
         if first is not path:
-            slug = path.name.partition("_")[2]
             message = (
-                f"version {version} is that of {first.name} too, so neither would run. Give the newer of the two the "
-                "next free number, in its name and in its `Version:` line."
+                f"version {version} is that of {first.name} too, so neither would run. Give one that no database has "
+                "applied yet the next free number, in its name and in its `Version:` line"
             )
-            yield path, Problem(None, message, f"git mv {path.name} {free:04d}_{slug}")
-            free += 1
+            yield path, Problem(None, message, "wayra-db migrate renumber")

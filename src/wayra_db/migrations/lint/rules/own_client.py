@@ -18,8 +18,8 @@ def check(source: Source, context: Context) -> Iterator[Problem]:
             yield Problem(
                 call.node,
                 f"{source.code(call.node.func)} opens a connection of its own: what goes through it is in "
-                "no transaction, does not stop when the lock is lost, and may reach another database than the one that is "
-                "migrated. Use the database that `up` is given",
+                "no transaction, does not stop when the lock is lost, and may reach another database than the one that "
+                "is migrated. Use the database that `up` is given",
                 f'{source.up.database}.client["other_database"]  # another database of the same deployment',
             )
     for trace in source.traces:

@@ -52,14 +52,11 @@ def _loops(trace: Trace) -> set[ast.AST]:
 def _safe(source: Source, trace: Trace, use: CursorUse) -> str:
     find = use.cursor.find
     filter = source.code(find.args[0] if find.args else None, "{}")
-    receiver = ast.unparse(find.func.value) if isinstance(find.func, ast.Attribute) else trace.database
-    others = "".join(f", {source.code(one)}" for one in find.args[1:])
-    others += "".join(
-        f", {one.arg}={source.code(one.value)}" for one in find.keywords if one.arg not in (None, "filter")
-    )
+    others = [source.code(one) for one in find.args[1:]]
+    others += [f"{one.arg}={source.code(one.value)}" for one in find.keywords if one.arg not in (None, "filter")]
     item = ast.unparse(use.target) if use.target is not None else "document"
     keyword = "async " if trace.header.is_async else ""
-    body = [f"{keyword}for {item} in {receiver}.find(batch.filter{others}):", "    ..."]
+    body = [f"{keyword}for {item} in batch.find({', '.join(others)}):", "    ..."]
     return advice.batched(trace, use.cursor.collection, filter, body)
 
 
