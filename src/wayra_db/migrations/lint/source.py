@@ -150,7 +150,5 @@ def _trace(
     scope: Scope,
 ) -> tuple[Trace, set[int]]:
     events, entered = read_direction(node, scope)
-    atomic, reason = decide(
-        migration.transactional, header.blockers, transactions=True, batched=header.batched
-    )
+    atomic, reason = decide(migration.transactional, header.blockers, transactions=True, batched=header.batched)
     return Trace(direction, header, node, tuple(events), atomic, reason), entered

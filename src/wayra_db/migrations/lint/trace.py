@@ -359,6 +359,9 @@ class _Reader:
                 function = Function(node, scope)
                 self._enter_once(function)
                 return function
+            case ast.List() | ast.Tuple() | ast.Set():
+                items = tuple(self._value(one, scope) for one in node.elts)
+                return Expression(node, dict(scope), items)
             case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
                 return self._comprehension(node, scope)
             case _:

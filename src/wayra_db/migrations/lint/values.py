@@ -103,10 +103,11 @@ class Function(Value):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Expression(Value):
-    """Any other expression, with what its names stand for at that place."""
+    """Any other expression, with what its names stand for at that place, and `items` those of a list or tuple."""
 
     node: ast.expr
     scope: Mapping[str, Value]
+    items: tuple[Value, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -190,6 +191,8 @@ def entries(value: Value) -> list[tuple[str | None, Value]] | None:
 
 def elements(value: Value) -> list[Value] | None:
     """The items of a list or tuple that is written out; None for anything else."""
+    if isinstance(value, Expression) and value.items is not None:
+        return list(value.items)
     if isinstance(value, Expression) and isinstance(value.node, (ast.List, ast.Tuple, ast.Set)):
         return [look(item, value.scope) for item in value.node.elts]
     return None
