@@ -47,7 +47,7 @@ def _one_rule(context: click.Context, parameter: click.Parameter, name: str | No
         "wayra-db migrate lint --explain MG101",
     ],
 )
-@click.argument("files", nargs=-1, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--format", "format_", type=click.Choice(FORMATS), help="How findings are written; text when not given.")
 @click.option("--select", multiple=True, metavar="RULE", callback=_rules, help="Run this rule only; may be repeated.")
 @click.option("--ignore", multiple=True, metavar="RULE", callback=_rules, help="Leave this rule out; may be repeated.")
@@ -80,6 +80,9 @@ def lint(
     if explain is not None:
         _explain(run.output, explain)
         return ExitCode.OK
+    for path in files:
+        if not path.is_file():
+            raise click.UsageError(f"There is no file {path}.")
     report = _lint(run, files, select, ignore)
     _write(run.output, report, format_ or "text")
     return ExitCode.OK if report.is_clean(strict=strict) else ExitCode.PENDING
