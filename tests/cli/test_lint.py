@@ -134,3 +134,12 @@ def test_declarations_are_not_run_for_nothing(cli_offline: Cli, offline: Sandbox
     """Only a file that renames fields asks for them."""
     offline.write("collections/users.py", "raise SystemExit('was run')\n")
     assert "note:" not in cli_offline("migrate", "lint").stdout
+
+
+def test_what_the_tool_writes_itself_is_clean(cli_offline: Cli, tmp_path: Path) -> None:
+    """A new project, and a new migration in it, without a warning."""
+    shop = str(tmp_path / "shop")
+    assert cli_offline("new", shop).code == ExitCode.OK
+    assert cli_offline("migrate", "create", "--name", "more", "--project", shop).code == ExitCode.OK
+    ended = cli_offline("migrate", "lint", "--strict", "--project", shop)
+    assert (ended.code, ended.stdout) == (ExitCode.OK, "2 files: nothing found.\n")
