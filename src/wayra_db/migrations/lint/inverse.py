@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 
 from wayra_db.migrations.lint import advice
+from wayra_db.migrations.lint.calls import Operation
 from wayra_db.migrations.lint.source import Source, Trace
-from wayra_db.migrations.lint.trace import Operation
 from wayra_db.migrations.lint.values import constant, entries, quoted
 
 

@@ -10,12 +10,8 @@ from pathlib import Path
 
 from wayra_db import sourcefile
 from wayra_db.atomicity import decide
+from wayra_db.migrations.lint.calls import CursorUse, Event, ExternalCall, HelperCall, Operation
 from wayra_db.migrations.lint.trace import (
-    CursorUse,
-    Event,
-    ExternalCall,
-    HelperCall,
-    Operation,
     read_direction,
     read_module,
     read_unreached,

@@ -11,14 +11,19 @@ import ast
 import builtins
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from wayra_db.migrations.lint.driver import (
-    BATCH_METHODS,
-    CLIENT_METHODS,
-    COLLECTION_METHODS,
-    DATABASE_METHODS,
-    REQUESTS,
+from wayra_db.migrations.lint.calls import BatchLoop, CursorUse, Event, ExternalCall, HelperCall, Operation, Site
+from wayra_db.migrations.lint.driver import REQUESTS
+from wayra_db.migrations.lint.resolve import (
+    as_command,
+    attribute,
+    bind_import,
+    bind_parameters,
+    collection_named,
+    may_be_many,
+    subscript,
+    target_of,
 )
 from wayra_db.migrations.lint.values import (
     IN_BATCH,
@@ -39,12 +44,9 @@ from wayra_db.migrations.lint.values import (
     Scope,
     Value,
     elements,
-    entries,
     external_path,
     is_true,
     join,
-    look,
-    string,
 )
 
 _BUILTINS = frozenset(dir(builtins))
@@ -53,108 +55,6 @@ _COLLECTING = frozenset({"list", "tuple", "set", "sorted", "frozenset", "len", "
 _ADDING = frozenset({"add", "append", "extend", "insert", "setdefault", "update"})
 # Helpers that call each other can be entered in very many ways; beyond this nobody reads such a file either.
 _MOST_CALLS = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """Where a call stands: inside which batch, `try` bodies (and `suppress` blocks), loops, and which function."""
-
-    batch: Batch | None = None
-    guards: tuple[ast.Try | ast.TryStar | ast.withitem, ...] = ()
-    loops: tuple[ast.AST, ...] = ()
-    function: FunctionNode | None = None
-
-    @property
-    def is_async(self) -> bool:
-        """Whether the function around it is `async def`."""
-        return isinstance(self.function, ast.AsyncFunctionDef)
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """A call that reaches the server.
-
-    `method` is PyMongo's name, or of `command` the command's; its arguments are then those of the command. `request`
-    tells that it is one request of a `bulk_write`, whose collection is not known.
-    """
-
-    node: ast.Call
-    method: str
-    collection: Collection | None
-    owner: Value
-    receiver: str
-    positional: tuple[Value, ...]
-    keywords: Mapping[str, Value]
-    site: Site
-    is_command: bool = False
-    request: bool = False
-
-    def argument(self, position: int, name: str) -> Value | None:
-        """An argument by its place or its name."""
-        return self.positional[position] if position < len(self.positional) else self.keywords.get(name)
-
-    @property
-    def filter(self) -> Value | None:
-        """The filter of an update, a delete or a find."""
-        return IN_BATCH if isinstance(self.owner, Batch) else self.argument(0, "filter")
-
-    @property
-    def update(self) -> Value | None:
-        """The update document or pipeline."""
-        return self.argument(0 if isinstance(self.owner, Batch) else 1, "update")
-
-    @property
-    def in_batch(self) -> bool:
-        """Whether it commits together with a batch's checkpoint."""
-        return self.site.batch is not None
-
-    def expression(self, position: int, name: str) -> ast.expr | None:
-        """An argument as it is written."""
-        if position < len(self.node.args):
-            return self.node.args[position]
-        return next((one.value for one in self.node.keywords if one.arg == name), None)
-
-
-@dataclass(frozen=True, slots=True)
-class ExternalCall:
-    """A call of something imported or built in, by its full name."""
-
-    node: ast.Call
-    path: str
-    site: Site
-
-
-@dataclass(frozen=True, slots=True)
-class HelperCall:
-    """A call of a function of the file."""
-
-    node: ast.Call
-    function: FunctionNode
-    site: Site
-
-
-@dataclass(frozen=True, slots=True)
-class CursorUse:
-    """A cursor that is read to its end: `how` is `loop`, or `list` when all documents are held in memory at once."""
-
-    node: ast.AST
-    cursor: Cursor
-    how: str
-    site: Site
-    target: ast.expr | None = None
-    is_async: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class BatchLoop:
-    """A loop over `ctx.batches(...)`."""
-
-    node: ast.For | ast.AsyncFor
-    batches: Batches
-    site: Site
-
-
-Event = Operation | ExternalCall | HelperCall | CursorUse | BatchLoop
 
 
 def read_module(tree: ast.Module) -> tuple[Scope, list[Event]]:
@@ -206,7 +106,7 @@ class _Reader:
                 self.run([one for one in node.body if not isinstance(one, ast.FunctionDef)], dict(scope))
                 scope[node.name] = UNKNOWN
             case ast.Import() | ast.ImportFrom():
-                _import(node, scope)
+                bind_import(node, scope)
             case ast.Assign():
                 value = self._value(node.value, scope)
                 for target in node.targets:
@@ -339,11 +239,11 @@ class _Reader:
                     self._enter_once(found)  # handed on: whoever gets it may call it
                 return found
             case ast.Attribute():
-                return _attribute(self._value(node.value, scope), node, scope)
+                return attribute(self._value(node.value, scope), node, scope)
             case ast.Subscript():
                 owner = self._value(node.value, scope)
                 self._value(node.slice, scope)
-                return _subscript(owner, node, scope)
+                return subscript(owner, node, scope)
             case ast.Call():
                 return self._call(node, scope)
             case ast.Await() | ast.Starred():
@@ -421,7 +321,7 @@ class _Reader:
             return UNKNOWN
         self.entered.add(id(node))
         scope = dict(function.scope)
-        _bind_parameters(node.args, positional, keywords, scope)
+        bind_parameters(node.args, positional, keywords, scope)
         before, self._returned, stack = self._returned, [], self._stack
         self._stack = (*stack, id(node))
         try:
@@ -448,10 +348,10 @@ class _Reader:
                 if name != "batches":
                     return UNKNOWN
                 return Batches(
-                    _collection(node.args[0] if node.args else None, positional, keywords, "collection"), node
+                    collection_named(node.args[0] if node.args else None, positional, keywords, "collection"), node
                 )
             case Database() if name == "get_collection":
-                return _collection(node.args[0] if node.args else None, positional, keywords, "name")
+                return collection_named(node.args[0] if node.args else None, positional, keywords, "name")
             case Client() if name in ("get_database", "get_default_database"):
                 return Database()
         if name == "with_options":
@@ -459,7 +359,7 @@ class _Reader:
         operation = Operation(
             node=node,
             method=name,
-            collection=_target(owner, name, node, positional, keywords),
+            collection=target_of(owner, name, node, positional, keywords),
             owner=owner,
             receiver=ast.unparse(method.receiver),
             positional=positional,
@@ -467,10 +367,10 @@ class _Reader:
             site=self._site,
         )
         if name in ("command", "cursor_command"):
-            operation = _as_command(operation)
+            operation = as_command(operation)
         self.events.append(operation)
         if name in ("find", "find_raw_batches") and isinstance(owner, Collection):
-            limited = is_true(keywords.get("limit")) or not _may_be_many(operation.filter)
+            limited = is_true(keywords.get("limit")) or not may_be_many(operation.filter)
             return Cursor(
                 owner, node, operation.filter or Expression(ast.Dict([], []), {}), limited, operation.in_batch
             )
@@ -500,7 +400,7 @@ class _Reader:
         if path in _COLLECTING and positional and isinstance(positional[0], Cursor):
             self.events.append(CursorUse(node, positional[0], "list", self._site))
         elif path == "getattr" and len(positional) >= 2 and isinstance(positional[0], Database):
-            return _collection(node.args[1], positional[1:], {}, "name")
+            return collection_named(node.args[1], positional[1:], {}, "name")
         elif path in ("enumerate", "iter", "reversed") and positional:
             return positional[0] if isinstance(positional[0], (Cursor, Batches)) else Expression(node, dict(scope))
         elif last in _CLIENTS and path.startswith("pymongo."):
@@ -509,130 +409,3 @@ class _Reader:
             request = Operation(node, REQUESTS[last], None, UNKNOWN, "", positional, keywords, self._site, request=True)
             self.events.append(request)
         return Expression(node, dict(scope))
-
-
-def _import(node: ast.Import | ast.ImportFrom, scope: Scope) -> None:
-    for alias in node.names:
-        if isinstance(node, ast.ImportFrom):
-            scope[alias.asname or alias.name] = External(f"{node.module}.{alias.name}")
-        elif alias.asname:
-            scope[alias.asname] = External(alias.name)
-        else:
-            top = alias.name.partition(".")[0]
-            scope[top] = External(top)
-
-
-def _bind_parameters(
-    arguments: ast.arguments, positional: Sequence[Value], keywords: Mapping[str, Value], scope: Scope
-) -> None:
-    names = [one.arg for one in [*arguments.posonlyargs, *arguments.args]]
-    for name, default in zip(reversed(names), reversed(arguments.defaults), strict=False):
-        scope[name] = look(default, scope)
-    for name in names[: len(names) - len(arguments.defaults)]:
-        scope[name] = UNKNOWN
-    for keyword, standard in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
-        scope[keyword.arg] = UNKNOWN if standard is None else look(standard, scope)
-    for rest in (arguments.vararg, arguments.kwarg):
-        if rest is not None:
-            scope[rest.arg] = UNKNOWN
-    scope.update(zip(names, positional, strict=False))
-    known = {*names, *(one.arg for one in arguments.kwonlyargs)}
-    scope.update({name: value for name, value in keywords.items() if name in known})
-
-
-def _attribute(owner: Value, node: ast.Attribute, scope: Scope) -> Value:
-    name = node.attr
-    match owner:
-        case Database():
-            if name == "client":
-                return Client()
-            if name in DATABASE_METHODS:
-                return Method(owner, name, node.value)
-            return UNKNOWN if name in ("name", "codec_options") or name.startswith("_") else Collection.named(name)
-        case Collection():
-            if name == "database":
-                return Database()
-            if name in COLLECTION_METHODS:
-                return Method(owner, name, node.value)
-            if name in ("name", "full_name", "codec_options") or name.startswith("_"):
-                return UNKNOWN
-            return Collection(None if owner.name is None else f"{owner.name}.{name}", f'"{owner.name}.{name}"')
-        case Client():
-            return Method(owner, name, node.value) if name in CLIENT_METHODS else Database()
-        case Batch():
-            if name in BATCH_METHODS:
-                return Method(owner, name, node.value)
-            return IN_BATCH if name == "filter" else UNKNOWN
-        case MigrationContext() | Cursor():
-            return Method(owner, name, node.value)
-        case External():
-            return External(f"{owner.path}.{name}")
-    return Expression(node, dict(scope))
-
-
-def _subscript(owner: Value, node: ast.Subscript, scope: Scope) -> Value:
-    key = look(node.slice, scope)
-    if isinstance(owner, Client):
-        return Database()
-    if isinstance(owner, Database):
-        name = string(key)
-        return Collection.named(name) if name is not None else Collection(None, ast.unparse(node.slice))
-    if isinstance(owner, Collection):
-        name = string(key)
-        return Collection(None if name is None or owner.name is None else f"{owner.name}.{name}", ast.unparse(node))
-    return Expression(node, dict(scope))
-
-
-def _collection(
-    node: ast.expr | None, positional: Sequence[Value], keywords: Mapping[str, Value], keyword: str
-) -> Collection:
-    value = positional[0] if positional else keywords.get(keyword, UNKNOWN)
-    if isinstance(value, Collection):
-        return value
-    name = string(value)
-    if name is not None:
-        return Collection.named(name)
-    return Collection(None, ast.unparse(node) if node is not None else "...")
-
-
-def _target(
-    owner: Value, method: str, node: ast.Call, positional: tuple[Value, ...], keywords: dict[str, Value]
-) -> Collection | None:
-    if isinstance(owner, Collection):
-        return owner
-    if isinstance(owner, Batch):
-        return owner.collection
-    if method in ("drop_collection", "create_collection", "validate_collection"):
-        return _collection(node.args[0] if node.args else None, positional, keywords, "name")
-    return None
-
-
-def _as_command(operation: Operation) -> Operation:
-    """A `command` as the command that it sends: `db.command("collMod", "users", index={...})`, or with a document."""
-    first = operation.argument(0, "command")
-    found = entries(first) if first is not None else None
-    if found:
-        name, target = found[0]
-        options = {key: value for key, value in found[1:] if key is not None}
-    else:
-        name = string(first) if first is not None else None
-        target = operation.argument(1, "value") or UNKNOWN
-        options = dict(operation.keywords)
-    if name is None:
-        return operation
-    on = string(target)
-    code = Collection.named(on) if on is not None else Collection(None, "...")
-    return replace(operation, method=name, collection=code, keywords=options, is_command=True)
-
-
-def _may_be_many(filter: Value | None) -> bool:
-    """Whether a filter may match more documents than somebody has written out."""
-    found = entries(filter) if filter is not None else []
-    if filter is IN_BATCH or filter is None:
-        return filter is None
-    for key, value in found or []:
-        if key == "_id":
-            conditions = entries(value)
-            if conditions is None or any(name in ("$in", "$eq") for name, _ in conditions):
-                return False
-    return True

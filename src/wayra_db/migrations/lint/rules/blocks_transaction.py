@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from wayra_db.migrations.lint import advice
+from wayra_db.migrations.lint.calls import Operation
 from wayra_db.migrations.lint.driver import BLOCKING_READS, DDL
 from wayra_db.migrations.lint.model import Context, Problem, Rule, Severity
 from wayra_db.migrations.lint.rules.ddl_with_data import is_write
 from wayra_db.migrations.lint.source import Source, Trace
-from wayra_db.migrations.lint.trace import Operation
 
 _JOINS = frozenset({"create_collection", "create"})
 

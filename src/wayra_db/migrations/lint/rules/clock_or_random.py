@@ -7,10 +7,10 @@ import hashlib
 import uuid
 from collections.abc import Iterator
 
+from wayra_db.migrations.lint.calls import Operation
 from wayra_db.migrations.lint.driver import WRITES
 from wayra_db.migrations.lint.model import Context, Problem, Rule, Severity
 from wayra_db.migrations.lint.source import Source, Trace
-from wayra_db.migrations.lint.trace import Operation
 from wayra_db.migrations.lint.values import external_path, quoted, reached
 
 _CLOCK = frozenset(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from wayra_db.migrations.lint import advice
+from wayra_db.migrations.lint.calls import Operation
 from wayra_db.migrations.lint.driver import DDL, WRITES
 from wayra_db.migrations.lint.model import Context, Problem, Rule, Severity
 from wayra_db.migrations.lint.source import Source
-from wayra_db.migrations.lint.trace import Operation
 from wayra_db.migrations.lint.values import constant, elements, entries
 
 # It may join a transaction, so it takes nothing from the data beside it.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from wayra_db.migrations.lint import advice
+from wayra_db.migrations.lint.calls import Operation
 from wayra_db.migrations.lint.model import Context, Problem, Rule, Severity
 from wayra_db.migrations.lint.rules.ddl_with_data import target_of_aggregate
 from wayra_db.migrations.lint.source import Source, Trace
-from wayra_db.migrations.lint.trace import Operation
 from wayra_db.migrations.lint.values import constant, is_true, quoted
 
 _DROPS = ("drop", "drop_collection", "drop_database", "dropDatabase")

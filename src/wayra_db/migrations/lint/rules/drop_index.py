@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from wayra_db.migrations.lint import advice
+from wayra_db.migrations.lint.calls import Operation
 from wayra_db.migrations.lint.model import Context, Problem, Rule, Severity
 from wayra_db.migrations.lint.source import Source, Trace
-from wayra_db.migrations.lint.trace import Operation
 from wayra_db.migrations.lint.values import Value, constant, entries, is_true, quoted
 
 _DROPS = ("drop_index", "drop_indexes", "dropIndexes")

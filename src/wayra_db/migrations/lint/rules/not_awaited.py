@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from wayra_db.migrations.lint.calls import BatchLoop, CursorUse, HelperCall, Operation
 from wayra_db.migrations.lint.driver import ANSWER_AT_ONCE
 from wayra_db.migrations.lint.model import Context, Problem, Rule, Severity
 from wayra_db.migrations.lint.source import Source
-from wayra_db.migrations.lint.trace import BatchLoop, CursorUse, HelperCall, Operation
 from wayra_db.migrations.lint.values import FunctionNode
 
 # Builtins that would get the coroutine itself and not what it gives.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from wayra_db.migrations.lint.calls import ExternalCall, HelperCall
 from wayra_db.migrations.lint.model import Context, Problem, Rule, Severity
 from wayra_db.migrations.lint.source import Source, Trace
-from wayra_db.migrations.lint.trace import ExternalCall, HelperCall
 
 _LOOPS = ("asyncio.run", "asyncio.Runner", "anyio.run", "trio.run")
 

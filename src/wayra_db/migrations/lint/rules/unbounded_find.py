@@ -6,10 +6,10 @@ import ast
 from collections.abc import Iterator
 
 from wayra_db.migrations.lint import advice
+from wayra_db.migrations.lint.calls import CursorUse
 from wayra_db.migrations.lint.driver import WRITES
 from wayra_db.migrations.lint.model import Context, Problem, Rule, Severity
 from wayra_db.migrations.lint.source import Source, Trace
-from wayra_db.migrations.lint.trace import CursorUse
 
 
 def check(source: Source, context: Context) -> Iterator[Problem]:

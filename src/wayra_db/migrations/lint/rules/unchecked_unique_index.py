@@ -6,9 +6,9 @@ import ast
 from collections.abc import Iterator
 
 from wayra_db.migrations.lint import advice
+from wayra_db.migrations.lint.calls import Operation
 from wayra_db.migrations.lint.model import Context, Problem, Rule, Severity
 from wayra_db.migrations.lint.source import Source, Trace
-from wayra_db.migrations.lint.trace import Operation
 from wayra_db.migrations.lint.values import Expression, Value, elements, entries, is_true, look, quoted
 
 
