@@ -25,6 +25,7 @@ ROUND = {
     "init": "steps",
     "init --quick": "steps",
     "migrate create --name more": "path",
+    "migrate lint --select own-client": "findings",
     "migrate status": "migrations",
     "migrate repair --version 3 --as applied": "version",
     "migrate repair --version 3 --as pending": "version",
