@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from wayra_db import locking, meta
 from wayra_db.environment import Action, require
-from wayra_db.errors import CancelledError, RefusedError, WayraError
+from wayra_db.errors import CancelledError, DeclarationError, RefusedError, WayraError
 from wayra_db.events import Observer, SecurityEvent, log_observer, notify
 from wayra_db.guard import Guard
 from wayra_db.locking import LockState
@@ -32,11 +33,29 @@ if TYPE_CHECKING:
     from wayra_db.initializer import DatabaseInitializer
     from wayra_db.migrations import MigrationManager
     from wayra_db.migrations.autogenerate import DeclaredChanges, IndexChange
+    from wayra_db.migrations.lint import LintReport
     from wayra_db.schema.manager import SchemaManager
     from wayra_db.seeds import SeedManager
     from wayra_db.server import EmbeddedServer
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What `Project.check` found: the linter's report, what is not applied, what is not as declared."""
+
+    lint: LintReport
+    unfinished: tuple[str, ...] = ()
+    drift: tuple[str, ...] = ()
+
+    def is_clean(self, *, strict: bool = False) -> bool:
+        """Whether nothing stands in the way; with `strict` a linter's warning does."""
+        return self.lint.is_clean(strict=strict) and not self.unfinished and not self.drift
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {"lint": self.lint.to_dict(), "unfinished": list(self.unfinished), "drift": list(self.drift)}
 
 
 class Project:
@@ -233,6 +252,38 @@ class Project:
         """
         changes = self.declared_changes()
         return None if changes.empty else self.migrations.create_from_declarations(changes, name)
+
+    def lint(self, paths: Sequence[Path] = (), *, select: Sequence[str] = (), ignore: Sequence[str] = ()) -> LintReport:
+        """What can be said against the migrations, or against the files `paths`, without running them; no database.
+
+        `select` and `ignore` name rules by id or slug. The declarations are executed where a rule asks for them.
+        """
+        from wayra_db.migrations import lint
+        from wayra_db.schema.loader import load_collections
+
+        folder, declarations, notes = self.settings.migrations_dir, None, []
+        if lint.asks_for_declarations(paths or lint.migration_files(folder)) and self.settings.collections_dir.is_dir():
+            try:
+                declarations = lint.declared_fields(load_collections(self.settings.collections_dir))
+            except DeclarationError as error:
+                notes = [f"indexed and validated fields are not known, since a declaration is broken: {error.message}"]
+        if paths:
+            return lint.lint_paths(paths, declarations=declarations, select=select, ignore=ignore, notes=notes)
+        return lint.lint_folder(folder, declarations=declarations, select=select, ignore=ignore, notes=notes)
+
+    def check(self, *, live: bool = False) -> CheckReport:
+        """What stands in the way of a merge: what the linter finds; and with `live`, what is pending on the database and
+        where it differs from the declarations. Reads only.
+        """
+        report = self.lint()
+        if not live:
+            return CheckReport(report)
+        unfinished = [
+            f"migration {one.version} ({one.name}) is {one.verdict}{f': {one.detail}' if one.detail else ''}"
+            for one in self.migrations.status()
+            if one.verdict != "applied"
+        ]
+        return CheckReport(report, tuple(unfinished), (*self._schema_summary().drift, *self._index_summary().drift))
 
     def set_environment(self, name: str) -> None:
         """Write another environment's name into the database, which then belongs to that one.

@@ -20,7 +20,7 @@ class ExitCode(IntEnum):
     OK = 0, "done, or nothing to do"
     FAILED = 1, "failed; the message says what was done and what was not"
     USAGE = 2, "wrong usage: an unknown command, option or version"
-    PENDING = 3, "`--check` found pending work or drift"
+    PENDING = 3, "a check found pending work, drift or lint errors"
     UNREACHABLE = 10, "the database cannot be reached, refused the credentials, or the embedded server did not start"
     LOCKED = 11, "another runner holds the lock, or this one lost it"
     CONFIGURATION = 12, "a setting, declaration, migration or seed file is wrong"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from wayra_db import sourcefile
 from wayra_db.errors import ConfigError, MigrationLoadError
+from wayra_db.migrations import latest
 from wayra_db.migrations.loader import load_migrations, read_migration
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 Kind = Literal["data", "batched", "indexes"]
 
-LATEST = "latest.txt"
 TEMPLATES = "_templates"  # in the project's folder of migrations
 SUFFIX = ".py.txt"
 
@@ -96,6 +96,7 @@ def create_from_declarations(directory: Path, changes: DeclaredChanges, name: st
 
 def _write(directory: Path, name: str, text_of: Callable[[Header], str], *, template: Path | None = None) -> Path:
     """Write what `text_of` makes of the header as the next migration, if it can be read as one."""
+    latest.require_settled(directory)
     existing = load_migrations(directory)
     version = existing[-1].version + 1 if existing else 1
     path = directory / f"{version:04d}_{slug(name)}.py"
@@ -116,7 +117,7 @@ def _write(directory: Path, name: str, text_of: Callable[[Header], str], *, temp
             line=error.line,
             hint=f"{error.hint} Correct the template; nothing was written.",
         ) from error
-    (directory / LATEST).write_text(path.name + "\n", encoding="utf-8")
+    latest.write(directory, path)
     return path
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.support import assert_tidy
 from wayra_db.errors import ConfigError, MigrationLoadError
 from wayra_db.migrations.loader import load_migrations, read_migration
-from wayra_db.migrations.scaffold import LATEST, TEMPLATES, Kind, create_migration, slug
+from wayra_db.migrations.scaffold import TEMPLATES, Kind, create_migration, slug
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_the_first_and_the_next(tmp_path: Path) -> None:
     assert create_migration(folder, "first").name == "0001_first.py"
     (folder / "0041_by_hand.py").write_text("def up(db): ...\n")
     assert create_migration(folder, "next").name == "0042_next.py"
-    assert (folder / LATEST).read_text() == "0042_next.py\n"
+    assert (folder / "latest.txt").read_text() == "0042_next.py\n"
     assert [one.version for one in load_migrations(folder)] == [1, 41, 42]
 
 
@@ -118,7 +118,7 @@ def test_each_kind_shows_code_that_works(tmp_path: Path, kind: Kind, is_async: b
     assert count >= 2
     path.write_text(text, encoding="utf-8")
     assert_tidy(text, longest=120)
-    assert read_migration(path).retry == ("safe" if kind == "indexes" else "manual")
+    assert read_migration(path).retry == ("safe" if kind == "indexes" else None)
     assert bool(read_migration(path).up.blockers) is (kind == "indexes")
 
 

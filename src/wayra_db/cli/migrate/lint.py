@@ -15,7 +15,6 @@ from wayra_db.cli.migrate._group import migrate
 
 if TYPE_CHECKING:
     from wayra_db.migrations.lint import LintReport
-    from wayra_db.migrations.lint.model import Declarations
 
 FORMATS = ["text", "json", "sarif", "github"]
 
@@ -83,36 +82,9 @@ def lint(
     for path in files:
         if not path.is_file():
             raise click.UsageError(f"There is no file {path}.")
-    report = _lint(run, files, select, ignore)
+    report = run.project().lint(files, select=select, ignore=ignore)
     _write(run.output, report, format_ or "text")
     return ExitCode.OK if report.is_clean(strict=strict) else ExitCode.PENDING
-
-
-def _lint(run: Run, files: tuple[Path, ...], select: tuple[str, ...], ignore: tuple[str, ...]) -> LintReport:
-    from wayra_db.migrations.lint import asks_for_declarations, lint_folder, lint_paths, migration_files
-
-    settings = run.settings()
-    declarations: Declarations | None = None
-    notes: list[str] = []
-    if asks_for_declarations(files or migration_files(settings.migrations_dir)):
-        declarations, notes = _declarations(settings.collections_dir)
-    if files:
-        return lint_paths(files, declarations=declarations, select=select, ignore=ignore, notes=notes)
-    return lint_folder(settings.migrations_dir, declarations=declarations, select=select, ignore=ignore, notes=notes)
-
-
-def _declarations(directory: Path) -> tuple[Declarations | None, list[str]]:
-    """The declared fields; None, and a note that says why, when they cannot be read. Runs the declarations."""
-    from wayra_db.errors import DeclarationError
-    from wayra_db.migrations.lint import declared_fields
-    from wayra_db.schema.loader import load_collections
-
-    if not directory.is_dir():
-        return None, []
-    try:
-        return declared_fields(load_collections(directory)), []
-    except DeclarationError as error:
-        return None, [f"indexed and validated fields are not known, since a declaration is broken: {error.message}"]
 
 
 def _write(output: Output, report: LintReport, format_: str) -> None:
