@@ -1,11 +1,11 @@
 """How fast migrations run, against the least that they can cost and against other tools.
 
-    .venv/bin/python benchmarks/migrations.py [RUNS] [--count N] [--disk] [--without-rivals]
+    .venv/bin/python benchmarks/migrations.py [RUNS] [--count N] [--disk] [--nodes N] [--without-rivals]
 
-A server of its own, a replica set of one node, with its data in memory or, by `--disk`, in the temporary folder with
-the server's normal journal. In each of RUNS rounds (3) every tool in turn runs N trivial migrations (1,000) from
-nothing, shows their status, runs `up` with nothing to do, and rolls all of them back; the database is dropped before.
-Whole processes, measured from outside, and each outcome is checked in the database.
+A server of its own, a replica set of one node or of N on this machine, with its data in memory or, by `--disk`, in the
+temporary folder with the server's normal journal. In each of RUNS rounds (3) every tool in turn runs N trivial
+migrations (1,000) from nothing, shows their status, runs `up` with nothing to do, and rolls all of them back; the
+database is dropped before. Whole processes, measured from outside, and each outcome is checked in the database.
 
 How to read it: the machine is shared and the disk is what it is, so seconds say little and ratios to the floor of the
 same round say much. The floor is one process that reads and hashes the files, reads the history, and for each migration
@@ -15,7 +15,8 @@ no wait for the driver's threads at exit. A tool that writes both in one transac
 `wall` and `cpu` (user and system of the tool's process, not of the server) are medians of the rounds; `x floor` beside
 each is the median of the rounds' ratios. `memory` is the largest resident set. `commands` is what the server counted
 meanwhile, per migration for `up` and `rollback`, in all for the others; handshakes, heartbeats, pings and ends of
-sessions don't count. A tool that is absent or fails has its line, with the reason.
+sessions don't count. Of several nodes none are shown, for those also talk to each other. A tool that is absent or fails
+has its line, with the reason.
 """
 
 from __future__ import annotations
@@ -89,19 +90,20 @@ def main() -> None:
     """Measure, and print a table for each task."""
     options = _options()
     makers: dict[str, Maker] = OWN | ({} if options.without_rivals else RIVALS)
-    with tempfile.TemporaryDirectory(prefix="wayra-bench-") as temporary, _server(disk=options.disk) as server:
-        migrators: dict[str, Migrator] = {}
-        missing: dict[str, str] = {}
-        for name, make in makers.items():
-            folder = Path(temporary) / f"project{len(migrators) + len(missing)}"
-            folder.mkdir()
+    migrators: dict[str, Migrator] = {}
+    missing = dict.fromkeys(() if makers.keys() >= RIVALS.keys() else RIVALS, "absent: left out by --without-rivals")
+    rounds: list[Round] = []
+    with tempfile.TemporaryDirectory(prefix="wayra-bench-") as temporary, _server(options) as server:
+        for number, (name, make) in enumerate(makers.items()):
             print(f"preparing {name}", file=sys.stderr)
+            folder = Path(temporary) / f"project{number}"
+            folder.mkdir()
             try:
                 migrators[name] = make(Place(folder, server.uri, DATABASE, options.count))
-            except (Absent, OSError, subprocess.SubprocessError) as error:
+                _run(migrators[name], "status")  # reads the tool from the disk and lets it write its bytecode
+            except (Absent, Failed, OSError, subprocess.SubprocessError) as error:
                 missing[name] = f"absent: {error}"
         with server.client() as client:
-            rounds: list[Round] = []
             for number in range(1, options.runs + 1):
                 print(f"round {number} of {options.runs}", file=sys.stderr)
                 rounds.append({})
@@ -111,8 +113,10 @@ def main() -> None:
                     except Failed as error:
                         missing[name] = f"failed: {error}"
             _describe(client, options)
+    if "floor" in missing:
+        sys.exit(f"the floor itself {missing['floor']}")
     for task in TASKS:
-        _print_task(task, rounds, {name: one.name for name, one in migrators.items()}, missing, options.count)
+        _print_task(task, rounds, {name: one.name for name, one in migrators.items()}, missing, options)
 
 
 def _options() -> argparse.Namespace:
@@ -120,18 +124,19 @@ def _options() -> argparse.Namespace:
     parser.add_argument("runs", nargs="?", type=int, default=3, metavar="RUNS")
     parser.add_argument("--count", type=int, default=1000, metavar="N")
     parser.add_argument("--disk", action="store_true")
+    parser.add_argument("--nodes", type=int, default=1, metavar="N")
     parser.add_argument("--without-rivals", action="store_true")
     return parser.parse_args()
 
 
 @contextmanager
-def _server(*, disk: bool) -> Iterator[TemporaryServer]:
+def _server(options: argparse.Namespace) -> Iterator[TemporaryServer]:
     # The refresh of sessions is a handful of commands every five minutes that nobody asked for.
     quiet = {"disableLogicalSessionCacheRefresh": "true"}
-    directory = Path(tempfile.gettempdir()) if disk else None
-    with temporary_server(directory=directory, set_parameters=quiet) as server:
-        if disk:
-            with server.client() as client:
+    directory = Path(tempfile.gettempdir()) if options.disk else None
+    with temporary_server(nodes=options.nodes, directory=directory, set_parameters=quiet) as server:
+        for node in server.nodes if options.disk else ():
+            with pymongo.MongoClient(node.host, directConnection=True) as client:
                 client.admin.command({"setParameter": 1, "journalCommitInterval": NORMAL_JOURNAL_MILLISECONDS})
         yield server
 
@@ -152,7 +157,9 @@ def _all_tasks(migrator: Migrator, client: Client, count: int) -> dict[str, Meas
 
 def _run(migrator: Migrator, task: str) -> tuple[float, float, int]:
     """One process: its wall seconds, CPU seconds, and memory in bytes. Raises Failed."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("WAYRA_", "MONGO"))}
+    # PYTHON*: a shell that forbids bytecode or buffers would measure that instead.
+    strangers = ("MONGO", "NODE_", "PYTHON", "WAYRA_")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(strangers)}
     report = migrator.folder / "measured.json"
     try:
         ran = subprocess.run(
@@ -183,7 +190,7 @@ def _commands(client: Client) -> int:
 def _describe(client: Client, options: argparse.Namespace) -> None:
     journal = client.admin.command({"getParameter": 1, "journalCommitInterval": 1})["journalCommitInterval"]
     print(
-        f"{options.count} migrations, medians of {options.runs} interleaved rounds; "
+        f"{options.count} migrations, medians of {options.runs} interleaved rounds; replica set of {options.nodes}, "
         f"data {'on disk' if options.disk else 'in memory where there is room'}, "
         f"journal every {journal} ms; MongoDB {client.server_info()['version']}, PyMongo {pymongo.version}, "
         f"Python {platform.python_version()}, {os.cpu_count()} cores"
@@ -191,26 +198,29 @@ def _describe(client: Client, options: argparse.Namespace) -> None:
 
 
 def _print_task(
-    task: str, rounds: Sequence[Round], names: Mapping[str, str], missing: Mapping[str, str], count: int
+    task: str,
+    rounds: Sequence[Round],
+    names: Mapping[str, str],
+    missing: Mapping[str, str],
+    options: argparse.Namespace,
 ) -> None:
-    per = count if task in PER_MIGRATION else 1
+    per = options.count if task in PER_MIGRATION else 1
     heading = "commands each" if task in PER_MIGRATION else "commands"
     print(f"\n{task:<32} {'wall':>8} {'x floor':>8} {'cpu':>8} {'x floor':>8} {'memory':>8} {heading:>14}")
     for name in OWN | RIVALS:
-        if name in missing or name not in names:
-            print(f"{name:<32} {missing.get(name, 'absent: left out by --without-rivals')}")
+        if name in missing:
+            print(f"{name:<32} {missing[name]}")
             continue
         found = [one[name][task] for one in rounds]
-        floors = [one["floor"][task] for one in rounds]
-        pairs = list(zip(found, floors, strict=True))
+        pairs = [(one[name][task], one["floor"][task]) for one in rounds]
+        commands = "–" if options.nodes > 1 else f"{median(one.commands for one in found) / per:.2f}"
         print(
             f"{names[name]:<32}"
             f" {median(one.wall_seconds for one in found):6.2f} s"
             f" {median(one.wall_seconds / least.wall_seconds for one, least in pairs):8.2f}"
             f" {median(one.cpu_seconds for one in found):6.2f} s"
             f" {median(one.cpu_seconds / least.cpu_seconds for one, least in pairs):8.2f}"
-            f" {median(one.memory_bytes for one in found) / 1e6:5.0f} MB"
-            f" {median(one.commands for one in found) / per:14.2f}".rstrip("0").rstrip(".")
+            f" {median(one.memory_bytes for one in found) / 1e6:5.0f} MB {commands:>14}"
         )
 
 
