@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import os
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any
@@ -166,22 +168,24 @@ def sibling_imports(folder: Path) -> Iterator[None]:
 
     They come last, so that a file named like a module of the standard library hides it from nobody.
     """
-    resolved = folder.resolve()
-    known = str(resolved) in sys.path
-    before = set(sys.modules)
+    # This runs twice for each of a thousand migrations, hence strings, and a copy instead of set arithmetic.
+    resolved = os.path.realpath(folder)
+    known = resolved in sys.path
+    before = sys.modules.copy()
     previous = sys.dont_write_bytecode
     sys.dont_write_bytecode = True
     if not known:
-        sys.path.append(str(resolved))
+        sys.path.append(resolved)
     try:
         yield
     finally:
         sys.dont_write_bytecode = previous
-        if not known and str(resolved) in sys.path:
-            sys.path.remove(str(resolved))
-        for name in set(sys.modules) - before:
+        if not known and resolved in sys.path:
+            sys.path.remove(resolved)
+        # A new module is always added at the end.
+        for name in list(takewhile(lambda name: name not in before, reversed(sys.modules))):
             file = getattr(sys.modules[name], "__file__", None)
-            if file and Path(file).resolve().parent == resolved:
+            if file and os.path.realpath(Path(file).parent) == resolved:
                 del sys.modules[name]
 
 
