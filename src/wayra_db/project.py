@@ -272,8 +272,8 @@ class Project:
         return lint.lint_folder(folder, declarations=declarations, select=select, ignore=ignore, notes=notes)
 
     def check(self, *, live: bool = False) -> CheckReport:
-        """What stands in the way of a merge: what the linter finds; and with `live`, what is pending on the database and
-        where it differs from the declarations. Reads only.
+        """What stands in the way of a merge: what the linter finds; with `live` also what is pending on the database,
+        and where it differs from the declarations. Reads only.
         """
         report = self.lint()
         if not live:

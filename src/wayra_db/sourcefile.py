@@ -137,14 +137,16 @@ def _constant(value: ast.expr, line: int) -> Constant:
         return Constant(None, line, literal=False)
 
 
-def load_module(path: Path, name: str) -> ModuleType:
-    """Execute a user's file and return its module.
+def load_module(path: Path, name: str, *, expected_checksum: str | None = None) -> ModuleType:
+    """Execute a user's file and return its module; with `expected_checksum` only the very text that was parsed before.
 
     While it runs, imports of files beside it (`from _common import address`) are found; `sys.path` and `sys.modules`
     are as before afterwards. Whatever the file raises comes as SourceFileError with the file's own line, the original
     as its cause.
     """
     text = read_source(path)
+    if expected_checksum is not None and checksum(text) != expected_checksum:
+        raise SourceFileError("was changed after it was read", path)
     module = ModuleType(name)
     module.__file__ = str(path)
     try:

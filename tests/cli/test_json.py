@@ -40,7 +40,8 @@ ROUND = {
     "history verify": "digest",
     "clear --yes": "deleted",
     "reset --yes": "steps",
-    "migrate rollback --all --yes": "ran",
+    "migrate rollback --version 2 --yes": "ran",
+    "migrate repair --version 1 --as pending": "version",
     "migrate baseline --version 1": "versions",
     "environment set test --yes": "environment",
 }
