@@ -47,6 +47,7 @@ print(ended)
 def recipe(page: str, word: str) -> str:
     """The Python block of a page that contains `word`."""
     text = (HOW_TO / page).read_text(encoding="utf-8")
+    blocks: list[str]
     blocks = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     return next(block for block in blocks if word in block)
 
