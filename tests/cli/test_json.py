@@ -178,3 +178,31 @@ def test_checks_write_their_document_too(cli: Cli) -> None:
         ended = cli(*line.split(), "--json")
         check(ended)
         assert ended.code == ExitCode.PENDING
+
+
+LOUD = "import os, sys\nprint('loud')\nos.system('echo louder')\nprint('on stderr', file=sys.stderr)\n"
+
+
+def test_what_the_users_files_print_is_no_result(sandbox: Sandbox) -> None:
+    """Neither they nor the programs that they call write into the document, in whatever file they stand."""
+    sandbox.complete()
+    for name in ("collections/users.py", "migrations/0001_step.py", "scripts/seeds/0001_users.py"):
+        text = (sandbox.folder / name).read_text(encoding="utf-8")
+        sandbox.write(name, LOUD + text)
+    sandbox.migration(3, LOUD)
+    sandbox.migration(4, "raise ValueError('by hand')")
+    for line, code in (("init --json", ExitCode.FAILED), ("seed --json", ExitCode.OK), ("status --json", ExitCode.OK)):
+        ended = sandbox.run(*line.split())
+        assert ended.returncode == code
+        assert isinstance(json.loads(ended.stdout), dict)
+        assert {"loud", "louder", "on stderr"} <= set(ended.stderr.splitlines())
+
+
+def test_within_a_process_too(cli: Cli, sandbox: Sandbox) -> None:
+    """Where standard output is a stream in memory, and it is as before afterwards."""
+    sandbox.migration(3, "print('loud')")
+    ended = cli("migrate", "--json")
+    assert len(ended.document["ran"]) == 3
+    assert "loud" in ended.stderr.splitlines()
+    sandbox.migration(4, "print('loud')")
+    assert cli("migrate").stdout.splitlines() == ["loud", "Applied 1 migration."]

@@ -244,6 +244,39 @@ def test_a_full_disk_is_an_error(offline: Sandbox) -> None:
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("--version", ExitCode.OK),
+        ("--help", ExitCode.OK),
+        ("init", ExitCode.OK),
+        ("init --json", ExitCode.OK),
+        ("status", ExitCode.OK),
+        ("status --check", ExitCode.PENDING),
+        ("reset", ExitCode.USAGE),
+        ("nonsense", ExitCode.USAGE),
+        ("migrate --env production --uri mongodb://127.0.0.1:1 --server-selection-timeout 0.05", ExitCode.UNREACHABLE),
+    ],
+)
+def test_a_closed_stream_is_no_error(sandbox: Sandbox, closed: str, line: str, code: int) -> None:
+    """As daemons and schedulers start programs: what cannot be shown is not shown, and the exit code is right."""
+    sandbox.complete()
+    command = [sys.executable, "-m", "wayra_db", "--project", str(sandbox.folder), *line.split()]
+    ended = subprocess.run(
+        ["sh", "-c", f'exec "$@" {closed}', "sh", *command],
+        env={"PATH": os.environ["PATH"], **sandbox.environ()},
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == code
+    assert "Traceback" not in ended.stderr
+    assert (ended.stdout == "") or ">&-" not in closed.split()
+    assert (ended.stderr == "") or "2>&-" not in closed.split()
+
+
 def test_a_terminal_without_unicode(sandbox: Sandbox) -> None:
     """Signs that it does not have are replaced, never an error."""
     sandbox.complete()

@@ -75,7 +75,9 @@ def command(
     def decorate(function: Callable[..., Any]) -> click.Command:
         @functools.wraps(function)
         def run(**arguments: Any) -> Any:
-            return function(click.get_current_context().ensure_object(Run), **arguments)
+            invocation = click.get_current_context().ensure_object(Run)
+            invocation.begin()
+            return function(invocation, **arguments)
 
         made = click.command(name=name or function.__name__, epilog=_epilog(examples))(shared_options(run, hidden=True))
         if parent is not None:

@@ -138,6 +138,8 @@ class Renderer:
                 TimeRemainingColumn(),
                 console=Console(stderr=True),
                 transient=True,
+                # What a migration prints shows above the bar, unless it goes elsewhere than to this terminal.
+                redirect_stdout=sys.stdout.isatty(),
             )
             self._bars.start()
         if event.task not in self._tasks:

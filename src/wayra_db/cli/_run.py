@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wayra_db.cli._output import Output
+from wayra_db.cli._streams import results_apart
 from wayra_db.stopping import Stop
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Run:
             as_json=bool(self.given.get("json")),
             quiet=bool(self.given.get("quiet")),
             no_color=bool(self.environ.get("NO_COLOR")),
+            before_writing=self.end_progress,
         )
 
     @cached_property
@@ -57,6 +59,13 @@ class Run:
         from wayra_db.cli._progress import Renderer
 
         return Renderer(self.output, verbose=bool(self.given.get("verbose")) or self.debug)
+
+    def begin(self) -> None:
+        """Prepare the output for a command's own work: with --json nothing but its document goes to stdout, whatever
+        the user's files print.
+        """
+        if self.output.as_json:
+            self.output.results = self._resources.enter_context(results_apart(self.output.results))
 
     def project(self, *, permitted: Collection[Action] = (), adopt: bool = False) -> Project:
         """The project that the flags, the environment and the folder name; closed when the process ends."""
@@ -114,7 +123,7 @@ class Run:
             raise click.ClickException("not confirmed; nothing was changed")
 
     def end_progress(self) -> None:
-        """Take bars and unfinished lines off the terminal, before something else is written there."""
+        """Take bars and unfinished lines off the terminal; `output` does so itself before it writes."""
         if "renderer" in self.__dict__:
             self.renderer.close()
 

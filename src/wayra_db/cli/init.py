@@ -89,7 +89,6 @@ def clear(run: Run) -> None:
 
 def _show(run: Run, report: InitReport) -> None:
     output = run.output
-    run.end_progress()
     output.document(report.to_dict())
     where = f"{report.database} ({report.environment})"
     if not report.changed:
