@@ -268,12 +268,15 @@ class Project:
         started = time.monotonic()
         marker = read("environment", lambda: meta.read_marker(deployment))
         latency = (time.monotonic() - started) * 1000
+        unclaimed = marker is None and not unreadable and read("environment", lambda: meta.has_user_data(deployment))
         return Status(
             address=deployment.address,
             database=deployment.database_name,
             environment=self.settings.environment.value,
             embedded=self._client is None and self.settings.uses_embedded_server,
             stored_environment=marker.environment if marker else None,
+            unclaimed_data=bool(unclaimed),
+            resetting=bool(marker and marker.resetting),
             latency_milliseconds=round(latency, 2),
             deployment=capabilities,
             lock=read("lock", lambda: locking.read_state(deployment)),
@@ -298,8 +301,8 @@ class Project:
         plan = self.schema.plan()
         drift = [f"collection {one.name} does not exist" for one in plan.create]
         drift += [f"collection {one.collection}: {', '.join(one.options)} not as declared" for one in plan.change]
-        drift += [f"collection {one.collection}: {one.message}" for one in plan.conflicts]
-        return SchemaSummary(len(self.schema.collections), tuple(drift), plan.undeclared)
+        conflicts = [f"collection {one.collection}: {one.message}" for one in plan.conflicts]
+        return SchemaSummary(len(self.schema.collections), tuple(drift), plan.undeclared, tuple(conflicts))
 
     def _index_summary(self) -> IndexSummary:
         from wayra_db.health.status import IndexSummary
@@ -307,7 +310,13 @@ class Project:
 
         plan = self.indexes.plan()
         words = {Step.CREATE: "is missing", Step.MODIFY: "differs:", Step.WAIT: "is", Step.CONFLICT: "is"}
-        drift = [f"index {one.collection}.{one.name} {words[one.step]} {one.detail}".strip() for one in plan.of(*words)]
-        undeclared = [f"{one.collection}.{one.name}" for one in plan.of(Step.UNDECLARED)]
-        kept = plan.of(Step.KEEP)
-        return IndexSummary(len(kept) + len(drift), len(kept), tuple(drift), tuple(undeclared))
+
+        def said(*steps: Step) -> tuple[str, ...]:
+            return tuple(
+                f"index {one.collection}.{one.name} {words[one.step]} {one.detail}".strip() for one in plan.of(*steps)
+            )
+
+        drift, conflicts = said(Step.CREATE, Step.MODIFY, Step.WAIT), said(Step.CONFLICT)
+        undeclared = tuple(f"{one.collection}.{one.name}" for one in plan.of(Step.UNDECLARED))
+        kept = len(plan.of(Step.KEEP))
+        return IndexSummary(kept + len(drift) + len(conflicts), kept, drift, undeclared, conflicts)

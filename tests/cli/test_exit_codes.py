@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -182,6 +184,57 @@ def test_nobody_is_there_to_confirm(
     assert "--yes" in ended.stderr
     assert wayra_database["_wayra_log"].count_documents({}) == before
     assert wayra_database.users.count_documents({}) == 2
+
+
+# --- advice ---------------------------------------------------------------------------------------------------------
+
+
+def pasted(sandbox: Sandbox, text: str) -> str:
+    """The first command in some advice, as a shell would read it."""
+    words = shlex.split(re.split(r"[`\n]|  |(?: claims it)", text.partition("wayra-db ")[2])[0])
+    assert words[:2] == ["--project", str(sandbox.folder)]
+    return shlex.join(words[2:]).rstrip(".")
+
+
+def test_commands_in_advice_can_be_pasted(sandbox: Sandbox) -> None:
+    """They name the project and the environment that this command was told, quoted where need be."""
+    sandbox.folder = sandbox.folder.rename(sandbox.folder.parent / "my project")
+    sandbox.complete()
+    ended = call(sandbox, "--env", "test", "status")
+    assert pasted(sandbox, ended.stdout) == "--env test init"
+    ended = call(sandbox, "--env", "test", "init")
+    for line in ended.stderr.partition("Try next:\n")[2].splitlines():
+        assert pasted(sandbox, line).startswith("--env test ")
+    sandbox.migration(3, "raise ValueError", head="transactional = False")
+    call(sandbox, "--env", "test", "migrate")
+    ended = call(sandbox, "--env", "test", "migrate")
+    assert pasted(sandbox, ended.stderr) == "--env test migrate repair --version 3 --as applied"
+
+
+def test_status_advises_what_is_not_refused(cli: Cli, sandbox: Sandbox, wayra_database: Documents) -> None:
+    """On a database with data of its own, and with an index in the way: what is advised works, or is no command."""
+    wayra_database.theirs.insert_one({"precious": True})
+    wayra_database.users.create_index("email")
+    ended = cli("status")
+    assert {line.partition("→ ")[2] for line in ended.stdout.splitlines() if line.startswith("  !")} == {
+        f"wayra-db --project {sandbox.folder} init --adopt claims it"
+    }
+    conflict = next(line for line in ended.stdout.splitlines() if "another unique" in line)
+    assert conflict.startswith("  ✗ index users.email_1 is live as email_1")
+    assert conflict.endswith("→ Correct the declaration, or drop the live index in a migration.")
+    wayra_database.users.drop_index("email_1")
+    assert cli(*pasted(sandbox, ended.stdout).split()).code == ExitCode.OK
+    assert cli("status", "--check").code == ExitCode.OK
+
+
+def test_an_environment_that_cannot_be_read(wayra_auth_server: TemporaryServer, offline: Sandbox) -> None:
+    """It may be there: nobody is told to initialise such a database, and it does not count as well."""
+    uri = wayra_auth_server.uri.replace(f"root:{wayra_auth_server.password}@", "").replace("&authSource=admin", "")
+    ended = call(offline, "status", "--check", MONGODB_URI=uri)
+    assert ended.code == ExitCode.PENDING
+    assert "environment could not be read" in ended.stdout
+    assert "never initialised" not in ended.stdout
+    assert "→" not in ended.stdout
 
 
 # --- 10: unreachable ------------------------------------------------------------------------------------------------

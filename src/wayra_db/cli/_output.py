@@ -26,7 +26,7 @@ class Output:
     """Where and how a command writes; in colours only on a terminal, and never with NO_COLOR.
 
     `results` is where results go, standard output unless told otherwise. `before_writing` is called before anything is
-    written, to take progress off the terminal.
+    written, to take progress off the terminal. `pasteable` turns the commands in advice into what can be pasted here.
     """
 
     def __init__(
@@ -36,6 +36,7 @@ class Output:
         quiet: bool = False,
         no_color: bool = False,
         before_writing: Callable[[], None] = lambda: None,
+        pasteable: Callable[[str], str] = str,
     ) -> None:
         self.as_json = as_json
         self.quiet = quiet
@@ -43,6 +44,7 @@ class Output:
         self.results: TextIO = sys.stdout
         self._no_color = no_color
         self._before_writing = before_writing
+        self.pasteable = pasteable
 
     def style(self, text: str, style: Style, *, err: bool = False) -> str:
         """`text` in a style, or as it is where there are no colours."""
@@ -56,10 +58,10 @@ class Output:
         if not self.as_json:
             self._result(text)
 
-    def note(self, text: str) -> None:
-        """One line beside the result, on stderr; nothing with --quiet or --json."""
+    def note(self, text: str, *, as_it_is: bool = False) -> None:
+        """One line beside the result, on stderr; nothing with --quiet or --json. Commands in it are made pasteable."""
         if not self.quiet and not self.as_json:
-            self._beside(text)
+            self._beside(text if as_it_is else self.pasteable(text))
 
     def note_at_once(self, text: str) -> None:
         """A note from a signal handler, past Python's buffers: the signal may have come while they were being written,
@@ -79,7 +81,7 @@ class Output:
         if self.as_json:
             return
         self._beside(f"{self.style('error:', {**BAD, **STRONG}, err=True)} {error.message}")
-        for number, line in enumerate(error.hint.splitlines()):
+        for number, line in enumerate(self.pasteable(error.hint).splitlines()):
             self._beside(f"{'hint:' if number == 0 else '     '} {line}")
 
     def close_results(self) -> None:

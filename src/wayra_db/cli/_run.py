@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import shutil
 import sys
 import time
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from wayra_db.environment import Action
     from wayra_db.project import Project
     from wayra_db.settings import Settings
+
+# The program's name in front of one of its commands; those that work on no project stay as they are, and so does help.
+_COMMAND = re.compile(r"(?<![\w/.-])wayra-db(?= (?!new\b|completion\b)([a-z]+)\b(?![^`\n]*--help))")
 
 
 class Run:
@@ -51,6 +56,7 @@ class Run:
             quiet=bool(self.given.get("quiet")),
             no_color=bool(self.environ.get("NO_COLOR")),
             before_writing=self.end_progress,
+            pasteable=self.pasteable,
         )
 
     @cached_property
@@ -93,14 +99,32 @@ class Run:
 
         return load_settings(flags=self._settings_flags(), environ=self.environ, start=self._folder())
 
-    @property
+    @cached_property
     def invocation(self) -> str:
-        """How this command line was called, for examples that can be pasted."""
+        """How this command line was called, with the flags that say what it works on, quoted for a shell.
+
+        A secret in the URI stays hidden: pasted, the command is refused by the server, and reaches no other database.
+        """
+        from wayra_db.cli._options import parameter
+        from wayra_db.settings import redact_uri
+        from wayra_db.settings.options import OPTIONS, Kind
+
         found = shutil.which("wayra-db", path=self.environ.get("PATH", ""))
         called = Path(sys.argv[0])
-        program = sys.argv[0] if called.name == "wayra-db" and called != Path(found or "") else "wayra-db"
-        folder = self.given.get("project")
-        return f"{program} --project {folder}" if folder else program
+        words = [sys.argv[0] if called.name == "wayra-db" and called != Path(found or "") else "wayra-db"]
+        if folder := self.given.get("project"):
+            words += ["--project", folder]
+        for option in OPTIONS.values():
+            value = self.given.get(parameter(option)) if option.flag else None
+            if value is not None and option.kind not in (Kind.SECONDS, Kind.SWITCH):
+                words += [option.flag, redact_uri(value) if option.secret else value]
+        return shlex.join(words)
+
+    def pasteable(self, text: str) -> str:
+        """`text` with each command on this project in it as it must be called from here."""
+        from wayra_db.cli._app import COMMANDS
+
+        return _COMMAND.sub(lambda found: self.invocation if found[1] in COMMANDS else found[0], text)
 
     def _folder(self) -> Path:
         return Path(self.given.get("project") or self.environ.get("WAYRA_PROJECT") or ".")

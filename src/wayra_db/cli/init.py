@@ -99,4 +99,4 @@ def _show(run: Run, report: InitReport) -> None:
     output.line(f"{output.style('Ready:', STRONG)} {where} in {duration(time.monotonic() - run.started)}.")
     run.output.note("\nTry next:")
     for words, purpose in NEXT:
-        run.output.note(f"  {run.invocation} {words:<36}  {purpose}")
+        run.output.note(f"  wayra-db {words:<36}  {purpose}")

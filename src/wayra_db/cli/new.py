@@ -24,4 +24,4 @@ def new(run: Run, path: Path) -> None:
     run.output.document({"files": [str(file) for file in written]})
     for file in written:
         run.output.line(f"  wrote {file}")
-    run.output.note(f"Next: cd {shlex.quote(str(path))} && wayra-db init")
+    run.output.note(f"Next: cd {shlex.quote(str(path))} && wayra-db init", as_it_is=True)
