@@ -30,6 +30,19 @@ NAMESPACE_NOT_FOUND = 26
 NO_SUCH_TRANSACTION = 251
 OPERATION_NOT_SUPPORTED_IN_TRANSACTION = 263
 DUPLICATE_KEY = 11000
+# BadValue, FailedToParse, TypeMismatch, Overflow, CannotCreateIndex, InvalidOptions, InvalidNamespace,
+# IndexOptionsConflict, IndexKeySpecsConflict, CommandNotSupported, InvalidIndexSpecificationOption,
+# QueryFeatureNotAllowed, NotImplemented
+_REFUSED_AS_WRITTEN = frozenset({2, 9, 14, 15, 67, 72, 73, 85, 86, 115, 197, 224, 238})
+_FIRST_PLACE_IN_THE_SERVERS_CODE = 15_000
+
+
+def is_refused_as_written(code: int | None) -> bool:
+    """Whether a code says that the command itself is wrong, so that it would be refused again.
+
+    The server also uses the numbers of places in its own code, which its parsers do, from about 15,000 on.
+    """
+    return code is not None and (code in _REFUSED_AS_WRITTEN or code >= _FIRST_PLACE_IN_THE_SERVERS_CODE)
 
 
 @contextmanager
