@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import contextlib
 import re
 import shlex
+import socket
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -274,6 +277,40 @@ def test_addresses_that_cannot_be_used(cli_offline: Cli, uri: str, said: str) ->
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.parametrize("option", ["tlsCAFile", "tlsCertificateKeyFile", "tlsCRLFile"])
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_a_tls_file_that_cannot_be_used(cli_offline: Cli, tmp_path: Path, option: str, content: str | None) -> None:
+    """One that is not there and one that holds something else: the options that name such files."""
+    path = tmp_path / "ca.pem"
+    if content is not None:
+        path.write_text(content)
+    ended = cli_offline("status", MONGODB_URI=f"mongodb://127.0.0.1:1/x?tls=true&{option}={path}")
+    assert ended.code == ExitCode.UNREACHABLE
+    error, hint = two_lines(ended.stderr)
+    assert "TLS file" in error
+    assert (str(path) in error) is (content is None)
+    assert option in hint
+
+
+def test_a_server_that_accepts_only_tls(cli_offline: Cli) -> None:
+    """It closes a connection without it, and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+
+        def close_all() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    connection.recv(4096)
+                    connection.close()
+
+        pool.submit(close_all)
+        ended = cli_offline("status", MONGODB_URI=f"mongodb://127.0.0.1:{listener.getsockname()[1]}/x")
+        listener.shutdown(socket.SHUT_RDWR)
+    assert ended.code == ExitCode.UNREACHABLE
+    _, hint = two_lines(ended.stderr)
+    assert "tls=true" in hint
+
+
 def test_tls_against_a_server_without(cli: Cli, wayra_server: ServerUnderTest) -> None:
     """It is told apart from a server that is down."""
     separator = "&" if "?" in wayra_server.uri else "?"
@@ -303,7 +340,9 @@ def test_credentials(wayra_auth_server: TemporaryServer, offline: Sandbox) -> No
     ):
         ended = call(offline, "migrate", "status", MONGODB_URI=uri)
         assert ended.code == ExitCode.UNREACHABLE
-        two_lines(ended.stderr)
+        error, hint = two_lines(ended.stderr)
+        assert len(error) < 200
+        assert "@" in uri or "mongodb://user:password@host" in hint
         assert password not in ended.stderr
         assert "guessed-Pa55" not in ended.stderr
     assert call(offline, "status", MONGODB_URI=right).code == ExitCode.OK
