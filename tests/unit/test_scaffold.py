@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -24,6 +25,15 @@ def test_a_new_project_is_whole(tmp_path: Path) -> None:
     assert [one.version for one in load_migrations(settings.migrations_dir)] == [1]
     assert [one.name for one in load_seeds(settings.seeds_dir)] == ["0001_sample_users"]
     assert (settings.migrations_dir / "latest.txt").read_text() == "0001_add_user_roles.py\n"
+
+
+def test_its_addresses_end_where_they_end(tmp_path: Path) -> None:
+    """No line break slips in behind the last letter, as it does with a bare `$`."""
+    create_project(tmp_path / "shop")
+    [users] = load_collections(tmp_path / "shop" / "collections")
+    pattern = users.create_options()["validator"]["$jsonSchema"]["properties"]["email"]["pattern"]
+    assert re.search(pattern, "ada@example.com")
+    assert not re.search(pattern, "ada@example.com\n")
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
