@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from wayra_db import locking, meta
 from wayra_db.environment import Action, require
-from wayra_db.errors import CancelledError, RefusedError, WayraError
+from wayra_db.errors import CancelledError, ConnectionFailedError, RefusedError, WayraError
 from wayra_db.events import Observer, SecurityEvent, log_observer, notify
 from wayra_db.guard import Guard
 from wayra_db.locking import LockState
@@ -130,14 +130,17 @@ class Project:
             return Deployment(self._client, settings.database_name)
         embedded = settings.uses_embedded_server
         uri = self._resources.enter_context(self.server.acquire()).uri if embedded else settings.require_uri()
-        deployment = connect(
-            uri,
-            settings.database_name,
-            address=settings.address,
-            server_selection_timeout_seconds=settings.server_selection_timeout_seconds,
-            observer=self._observer,
-            debug=settings.debug,
-        )
+        try:
+            deployment = connect(
+                uri,
+                settings.database_name,
+                address=settings.address,
+                server_selection_timeout_seconds=settings.server_selection_timeout_seconds,
+                observer=self._observer,
+                debug=settings.debug,
+            )
+        except ConnectionFailedError as error:
+            raise (_embedded_is_silent(error) if embedded else error) from error.__cause__
         self._resources.callback(deployment.close)
         return deployment
 
@@ -320,3 +323,13 @@ class Project:
         undeclared = tuple(f"{one.collection}.{one.name}" for one in plan.of(Step.UNDECLARED))
         kept = len(plan.of(Step.KEEP))
         return IndexSummary(kept + len(drift) + len(conflicts), kept, drift, undeclared, conflicts)
+
+
+def _embedded_is_silent(error: ConnectionFailedError) -> ConnectionFailedError:
+    """Its process lives, or it would have been started: no URI is to be corrected and no server to be started."""
+    return ConnectionFailedError(
+        f"the embedded server runs and does not answer: {error.message}",
+        uri=error.uri,
+        hint="See `wayra-db server logs`. `wayra-db server stop` ends it, by force if need be, and the next command "
+        "starts it again with its data.",
+    )
