@@ -189,6 +189,20 @@ def test_nobody_is_there_to_confirm(
     assert wayra_database.users.count_documents({}) == 2
 
 
+@pytest.mark.parametrize("words", [["new", ""], ["new", " "], ["--project", "", "status"]])
+def test_an_empty_path_is_no_path(
+    cli_offline: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    """As an unset variable in a script gives it: nothing is made or changed in the folder where that runs."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    monkeypatch.chdir(outside)
+    ended = cli_offline(*words)
+    assert ended.code == ExitCode.USAGE
+    assert "is empty" in ended.stderr
+    assert list(outside.iterdir()) == []
+
+
 # --- advice ---------------------------------------------------------------------------------------------------------
 
 

@@ -27,6 +27,29 @@ def test_a_new_project_is_whole(tmp_path: Path) -> None:
     assert (settings.migrations_dir / "latest.txt").read_text() == "0001_add_user_roles.py\n"
 
 
+@pytest.mark.parametrize(
+    ("before", "added"),
+    [
+        (None, [".wayra/", "backups/"]),
+        ("", [".wayra/", "backups/"]),
+        ("*.pyc\n", [".wayra/", "backups/"]),
+        ("*.pyc", [".wayra/", "backups/"]),
+        ("/.wayra\n", ["backups/"]),
+        ("backups\n.wayra/\n", []),
+    ],
+)
+def test_what_git_ignores(tmp_path: Path, before: str | None, added: list[str]) -> None:
+    """A file that is there, as in a repository just made, keeps what it says and gets what it lacks."""
+    path = tmp_path / ".gitignore"
+    if before is not None:
+        path.write_text(before)
+    written = create_project(tmp_path)
+    kept = (before or "").splitlines()
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
+    assert lines == [*kept, *added]
+    assert (path in written) is bool(added)
+
+
 def test_its_addresses_end_where_they_end(tmp_path: Path) -> None:
     """No line break slips in behind the last letter, as it does with a bare `$`."""
     create_project(tmp_path / "shop")

@@ -127,6 +127,8 @@ class Run:
         return _COMMAND.sub(lambda found: self.invocation if found[1] in COMMANDS else found[0], text)
 
     def _folder(self) -> Path:
+        if self.given.get("project") == "":  # as an unset variable of a script has it; not the folder it runs in
+            raise click.UsageError("--project is empty; `.` is the folder that you are in.")
         return Path(self.given.get("project") or self.environ.get("WAYRA_PROJECT") or ".")
 
     def _settings_flags(self) -> dict[str, Any]:
