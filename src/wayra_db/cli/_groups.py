@@ -5,8 +5,11 @@ from __future__ import annotations
 import difflib
 import functools
 from collections.abc import Callable
+from typing import cast
 
 import click
+
+from wayra_db.cli._run import Run
 
 
 class Group(click.Group):
@@ -40,12 +43,16 @@ class DefaultGroup(Group):
 
 
 def help_if_alone(function: Callable[[], None]) -> Callable[[], None]:
-    """Make a group that is called without any command show its help."""
+    """Make a group that is called without any command show its help; a program, which cannot read it, gets an error."""
 
     @functools.wraps(function)
     def show_help() -> None:
         context = click.get_current_context()
-        if context.invoked_subcommand is None:
-            click.echo(context.get_help())
+        if context.invoked_subcommand is not None:
+            return
+        if context.ensure_object(Run).given.get("json"):
+            listed = ", ".join(cast(click.Group, context.command).list_commands(context))
+            raise click.UsageError(f"No command is named. There are: {listed}.", context)
+        click.echo(context.get_help())
 
     return show_help
