@@ -211,22 +211,53 @@ def test_nobody_reads_the_output(sandbox: Sandbox, line: str) -> None:
     assert (ended.returncode, ended.stderr) == (ExitCode.OK, "")
 
 
+def completed(sandbox: Sandbox, words: str) -> list[str]:
+    """What the shell is told when Tab is pressed behind `words`."""
+    count = len(words.split()) - 1
+    asked = {"_WAYRA_DB_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(count)}
+    ended = sandbox.run(prelude=WITHOUT_A_DRIVER, **asked)
+    assert ended.returncode == 0
+    return [line.partition(",")[2] for line in ended.stdout.splitlines()]
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
         ("wayra-db mig", ["migrate"]),
         ("wayra-db migrate ro", ["rollback"]),
         ("wayra-db --env p", ["production"]),
+        ("wayra-db status --env p", ["production"]),
         ("wayra-db init --re", ["--reset"]),
+        ("wayra-db init --js", ["--json"]),
+        ("wayra-db migrate status --pro", ["--project"]),
+        ("wayra-db migrate --ste", ["--steps"]),
     ],
 )
 def test_completion(offline: Sandbox, words: str, expected: list[str]) -> None:
     """What the shell asks with Tab, answered without a driver."""
-    count = len(words.split()) - 1
-    asked = {"_WAYRA_DB_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(count)}
-    ended = offline.run(prelude=WITHOUT_A_DRIVER, **asked)
-    assert ended.returncode == 0
-    assert [line.partition(",")[2] for line in ended.stdout.splitlines()] == expected
+    assert completed(offline, words) == expected
+
+
+SHARED = {"--json", "--env", "--project", "--uri", "--yes", "--verbose"}
+
+
+@pytest.mark.parametrize(
+    ("words", "own"),
+    [
+        ("wayra-db --", {"--version"}),
+        ("wayra-db status --", {"--check"}),
+        ("wayra-db migrate --", {"--steps", "--dry-run"}),
+        ("wayra-db migrate rollback --", {"--steps", "--all"}),
+    ],
+)
+def test_completion_knows_what_every_command_takes(offline: Sandbox, words: str, own: set[str]) -> None:
+    """A command's own options and the shared ones, each once, though its help lists only the former."""
+    offered = completed(offline, words)
+    assert SHARED | own <= set(offered)
+    assert len(offered) == len(set(offered))
+    if words != "wayra-db --":
+        shown = offline.run(*words.split()[1:-1], "--help").stdout
+        assert "--verbose" not in shown
 
 
 def test_a_full_disk_is_an_error(offline: Sandbox) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import difflib
 import functools
 from collections.abc import Callable
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import click
 
 from wayra_db.cli._run import Run
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 class Group(click.Group):
@@ -40,6 +43,13 @@ class DefaultGroup(Group):
         if not named and not asks and not completes and (not args or args[0].startswith("-")):
             args = [self.default, *args]
         return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """As click, and the options of the default command, which may stand here."""
+        found = super().shell_complete(ctx, incomplete)
+        known = {item.value for item in found}
+        default = self.commands[self.default].shell_complete(ctx, incomplete)
+        return [*found, *(item for item in default if item.value not in known)]
 
 
 def help_if_alone(function: Callable[[], None]) -> Callable[[], None]:
