@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from wayra_db.indexes import IndexManager
     from wayra_db.initializer import DatabaseInitializer
     from wayra_db.migrations import MigrationManager
+    from wayra_db.schema.live import LiveCollection
     from wayra_db.schema.manager import SchemaManager
     from wayra_db.seeds import SeedManager
     from wayra_db.server import EmbeddedServer
@@ -240,12 +241,12 @@ class Project:
             notify(self._observer, SecurityEvent(action.value, "refused", error.environment, error.message))
             raise
 
-    def collection_stats(self) -> tuple[CollectionStats, ...]:
-        """Counts and sizes of the user's collections. Reads only."""
+    def collection_stats(self, live: Mapping[str, LiveCollection] | None = None) -> tuple[CollectionStats, ...]:
+        """Counts and sizes of the user's collections, which are listed first unless `live` names them. Reads only."""
         from wayra_db.health.collections import read_stats
         from wayra_db.schema.live import read_collections
 
-        live = read_collections(self.deployment)
+        live = read_collections(self.deployment) if live is None else live
         return read_stats(self.deployment, [found.name for found in live.values() if found.kind != "view"])
 
     def status(self) -> Status:
@@ -254,6 +255,7 @@ class Project:
         A part that cannot be read says why and the rest stands; only a deployment that cannot be reached raises.
         """
         from wayra_db.health.status import Status
+        from wayra_db.schema.live import read_collections
 
         deployment = self.deployment
         capabilities = deployment.capabilities
@@ -268,6 +270,7 @@ class Project:
                 unreadable[part] = error.message
                 return None
 
+        live = cache(lambda: read_collections(deployment))
         started = time.monotonic()
         marker = read("environment", lambda: meta.read_marker(deployment))
         latency = (time.monotonic() - started) * 1000
@@ -284,9 +287,9 @@ class Project:
             deployment=capabilities,
             lock=read("lock", lambda: locking.read_state(deployment)),
             migrations=read("migrations", self.migrations.status),
-            schema=read("schema", self._schema_summary),
+            schema=read("schema", lambda: self._schema_summary(live())),
             indexes=read("indexes", self._index_summary),
-            collections=read("collections", self.collection_stats),
+            collections=read("collections", lambda: self.collection_stats(live())),
             seeds=read("seeds", self.seeds.status),
             backups=read("backups", self.backups),
             unreadable=unreadable,
@@ -298,10 +301,10 @@ class Project:
 
         return list_backups(self.settings.backups_dir)
 
-    def _schema_summary(self) -> SchemaSummary:
+    def _schema_summary(self, live: Mapping[str, LiveCollection]) -> SchemaSummary:
         from wayra_db.health.status import SchemaSummary
 
-        plan = self.schema.plan()
+        plan = self.schema.plan(live)
         drift = [f"collection {one.name} does not exist" for one in plan.create]
         drift += [f"collection {one.collection}: {', '.join(one.options)} not as declared" for one in plan.change]
         conflicts = [f"collection {one.collection}: {one.message}" for one in plan.conflicts]

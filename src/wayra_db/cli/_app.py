@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import signal
@@ -23,6 +24,8 @@ from wayra_db.cli._streams import open_missing
 from wayra_db.errors import CancelledError, WayraError
 
 PROGRAM = "wayra-db"
+# Modules make many objects and no garbage: looking for some while they are loaded costs a tenth of a short command.
+GARBAGE_AFTER = 100_000
 COMPLETE_VARIABLE = "_WAYRA_DB_COMPLETE"
 
 # Each command: the module that holds it under the same name, and its summary, so that help loads no module.
@@ -93,6 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     The process ends by `os._exit` once everything is flushed and closed: PyMongo's exit handler would wait half a
     second for a thread that only sleeps.
     """
+    gc.set_threshold(GARBAGE_AFTER)
     open_missing()
     run = Run(os.environ)
     if isinstance(sys.stdout, io.TextIOWrapper):

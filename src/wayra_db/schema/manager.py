@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from wayra_db.mongo.commands import MAJORITY
 from wayra_db.mongo.errors import NAMESPACE_EXISTS
 from wayra_db.schema.collection import Collection
 from wayra_db.schema.diff import SchemaPlan, diff
-from wayra_db.schema.live import read_collections
+from wayra_db.schema.live import LiveCollection, read_collections
 from wayra_db.schema.refused import told_of
 
 
@@ -43,9 +43,9 @@ class SchemaManager:
         self._guard = guard
         self.collections = tuple(collections)
 
-    def plan(self) -> SchemaPlan:
-        """Declared against live. One read; writes nothing."""
-        return diff(self.collections, read_collections(self._guard.deployment))
+    def plan(self, live: Mapping[str, LiveCollection] | None = None) -> SchemaPlan:
+        """Declared against live. One read, unless the caller has read what is `live`; writes nothing."""
+        return diff(self.collections, read_collections(self._guard.deployment) if live is None else live)
 
     def apply(self) -> SchemaResult:
         """Create missing collections and set changed validators and levels.
