@@ -93,8 +93,6 @@ def _show(run: Run, report: InitReport) -> None:
     where = f"{report.database} ({report.environment})"
     if not report.changed:
         output.line(f"{output.style('Nothing to change:', STRONG)} {where} is as declared.")
-        for step in report.steps:
-            output.line(f"  {step.title}: {step.summary}")
         return
     output.line(f"{output.style('Ready:', STRONG)} {where} in {duration(time.monotonic() - run.started)}.")
     run.output.note("\nTry next:")
