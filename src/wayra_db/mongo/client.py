@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from wayra_db.errors import UnsupportedDeploymentError
 from wayra_db.events import CommandSent, Notice, Observer, notify
 from wayra_db.mongo.capabilities import Capabilities, decide
-from wayra_db.mongo.errors import translated, unusable_uri
+from wayra_db.mongo.errors import translated, unusable_tls_file, unusable_uri
 
 if TYPE_CHECKING:
     from pymongo import AsyncMongoClient, MongoClient
@@ -164,6 +164,8 @@ def _client(uri: str, address: str, observer: Observer, **options: Any) -> Mongo
         warnings.simplefilter("always")
         try:
             client: MongoClient[Document] = MongoClient(uri, **options)
+        except OSError as error:  # no connection is made here: the driver reads the files that the URI names
+            raise unusable_tls_file(error, address) from error
         except (ValueError, TypeError):
             raise unusable_uri("a host, a port or an option in it is malformed", address) from None
     if caught:
