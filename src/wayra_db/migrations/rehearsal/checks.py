@@ -24,17 +24,14 @@ def count_violations(deployment: Deployment, collection: str, validator: Mapping
         return Violations(number, tuple(bson.encode({"_id": one["_id"]}) for one in examples))
 
 
-def count_duplicates(
-    deployment: Deployment, collection: str, index: Mapping[str, Any], collation: Mapping[str, Any] | None = None
-) -> Duplicates:
+def count_duplicates(deployment: Deployment, collection: str, index: Mapping[str, Any]) -> Duplicates:
     """The keys that a unique index would meet more than once. Reads the whole collection once, on disk if need be.
 
-    `index` is as `createIndexes` takes it; `collation` the collection's own, which counts where the index has none.
+    `index` is as `createIndexes` takes it: without a collation of its own it has the collection's.
     """
     options: dict[str, Any] = {"allowDiskUse": True}
-    chosen = index.get("collation") or collation
-    if chosen:
-        options["collation"] = dict(chosen)
+    if index.get("collation"):
+        options["collation"] = dict(index["collation"])
     with translated(deployment.address):
         found = next(iter(deployment.database[collection].aggregate(pipeline(index), **options)))
     keys = found["all"][0]["keys"] if found["all"] else 0

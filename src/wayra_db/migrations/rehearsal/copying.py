@@ -147,8 +147,9 @@ def _decoded(identifier: bytes) -> Any:
 
 
 def _create_indexes(source: Deployment, target: Deployment, name: str) -> None:
+    # A live index that has no collation is without one; in a command it would take the collection's.
     indexes = [
-        {key: value for key, value in index.items() if key != "ns"}
+        {"collation": {"locale": "simple"}, **{key: value for key, value in index.items() if key != "ns"}}
         for index in source.database[name].list_indexes()
         if index["name"] != "_id_" and not index.get("clustered")
     ]

@@ -40,7 +40,9 @@ class Demands:
                 self._asked_by[name] = migration
             for index, document in collection.indexes.items():
                 if document.get("unique") and (old is None or old.indexes.get(index) != document):
-                    self._unique.append((migration, name, {**document, "key": dict(document["key"])}))
+                    # A live index that has no collation is without one, whatever the collection's is.
+                    asked = {"collation": {"locale": "simple"}, **document, "key": dict(document["key"])}
+                    self._unique.append((migration, name, asked))
 
     def end(self, state: State) -> Iterator[Finding]:
         """What the data does not meet of that which is in the scratch database now."""

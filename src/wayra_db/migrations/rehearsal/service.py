@@ -167,9 +167,9 @@ class Rehearsal:
     def _require_room(self, plan: RehearsalPlan) -> None:
         free = copying.free_bytes(self._target)
         if free is not None and plan.size_bytes > free * FREE_SHARE:
+            needs, left = f"{plan.size_bytes / 1e9:.1f} GB", f"{free / 1e9:.1f} GB"
             raise WayraError(
-                f"the copy would take about {plan.size_bytes / 1e9:.1f} GB and the server's disk has {free / 1e9:.1f} GB "
-                "left; nothing was copied",
+                f"the copy would take about {needs} and the server's disk has {left} left; nothing was copied",
                 hint="Rehearse on a part: --sample 10000.",
             )
 

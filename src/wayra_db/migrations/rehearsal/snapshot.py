@@ -14,6 +14,7 @@ from wayra_db.meta import is_user_collection
 from wayra_db.migrations.rehearsal.compare import CollectionState, Known
 from wayra_db.mongo.client import Deployment
 from wayra_db.mongo.errors import translated
+from wayra_db.schema.diff import CHANGEABLE
 
 if TYPE_CHECKING:
     from bson.raw_bson import RawBSONDocument
@@ -70,7 +71,13 @@ def _state(deployment: Deployment, name: str, listed: Mapping[str, Any], share: 
         }
         for index in deployment.database[name].list_indexes()
     }
-    return CollectionState(documents, digest % 2**128, known, len(known) == documents, dict(listed["options"]), indexes)
+    complete, options = len(known) == documents, _options(listed["options"])
+    return CollectionState(documents, digest % 2**128, known, complete, options, indexes)
+
+
+def _options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what says the same as nothing: after a `collMod` back to the defaults they are written out."""
+    return {key: value for key, value in options.items() if key not in CHANGEABLE or value != CHANGEABLE[key]}
 
 
 def raw_documents(

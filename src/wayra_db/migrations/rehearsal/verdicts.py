@@ -210,6 +210,7 @@ def duplicates(
     often = ", ".join(f"{number:,}" for number in found.largest)
     keys = "1 value" if found.keys == 1 else f"{found.keys:,} values"
     has = "stands" if found.keys == 1 else "stand"
+    also = "" if in_sample else " If a pending migration does that, rehearse without --sample to see it."
     where = "" if in_sample else " of the real database, of which only a sample was copied"
     return (
         Finding(
@@ -217,9 +218,9 @@ def duplicates(
             Check.DUPLICATE_KEYS,
             f"{whose} on {collection} ({fields}) cannot be built: {keys} of {fields} {has} in several documents{where} "
             f"(the most frequent in {often})",
-            f"Make them one in a migration before it. Find them: db.{collection}.aggregate([{{$group: {{_id: {{{grouped}}}"
-            ", n: {$sum: 1}}}, {$match: {n: {$gt: 1}}}])"
-            + ("" if in_sample else " If a pending migration does that, rehearse without --sample to see it."),
+            "Make them one in a migration before it. Find them: "
+            f"db.{collection}.aggregate([{{$group: {{_id: {{{grouped}}}, n: {{$sum: 1}}}}}}, "
+            "{$match: {n: {$gt: 1}}}])" + also,
             version=migration.version if migration else None,
             collection=collection,
         ),
