@@ -76,7 +76,7 @@ def _show(output: Output, report: RehearsalReport) -> None:
     """Problems first, each with its next step; then each migration, then what is worth reading."""
     if report.problems:
         many = plural(len(report.problems), "problem")
-        output.line(f"{output.style(f'{many}:', {**BAD, **STRONG})} do not run this on {report.database} yet.")
+        output.line(f"{output.style(f'{many}:', {**BAD, **STRONG})} do not migrate {report.database} yet.")
         _findings(output, report.problems, "✗", report)
     for one in report.migrations:
         _migration(output, one)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -69,8 +70,11 @@ class Victim:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._process is not None:
-            self._process.communicate()
+        if self._process is None:
+            return
+        if error is not None:
+            os.killpg(self._process.pid, signal.SIGKILL)  # its child as well, or that would write on
+        self._process.communicate()
 
     def run(self, job: Mapping[str, Any]) -> dict[str, Any]:
         """Run one job in a child; its `code`, and the `commands` or the `error` of one that was not killed."""
@@ -143,6 +147,7 @@ class Arena:
             notify(self.observer, Progress(task, done, len(chosen), "kills"))
             self._fresh()
             ended = self.victim.run(self._job(step, direction, number, moment))
+            scratch.free(self.work)  # its death is known here, so nobody has to wait for its lease to end
             if ended["code"] >= 0 and "error" in ended:
                 raise WayraError(
                     f"{direction} of migration {step.migration.version} fails only when it is to be killed: "

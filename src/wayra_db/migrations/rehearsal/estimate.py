@@ -17,10 +17,10 @@ def estimate(seconds: float, copies: Sequence[PlannedCopy], touched: Sequence[st
     Work grows with the documents, so the time is multiplied by real over copied documents. What does not grow, a
     commit or a round trip, is multiplied as well: from a small sample the figure errs upwards.
     """
-    concerned = [copy for copy in copies if copy.name in touched and not copy.left_out] or list(copies)
+    concerned = [copy for copy in copies if copy.name in touched and not copy.left_out]
     copied, of = sum(copy.documents for copy in concerned), sum(copy.of for copy in concerned)
     if not copied or copied == of:
-        return Estimate(seconds, "measured on all documents")
+        return Estimate(seconds, "measured on all documents" if copied else "it touches no documents that are there")
     names = ", ".join(copy.name for copy in concerned if not copy.whole)
     return Estimate(
         seconds * of / copied,

@@ -22,7 +22,6 @@ from wayra_db.guard import Guard
 from wayra_db.mongo import commands
 from wayra_db.mongo.client import Deployment
 from wayra_db.mongo.errors import translated
-from wayra_db.stopping import Stop
 
 SEPARATOR = "_wayra_rehearsal_"
 NAME = re.compile(r".*_wayra_rehearsal_[0-9a-f]{8}(_crash|_start)?")
@@ -78,39 +77,44 @@ def drop(deployment: Deployment) -> None:
     name = deployment.database_name
     if not is_scratch(name):
         raise ValueError(f"{name} is no scratch database")
-    with translated(deployment.address):
-        for suffix in (CRASH, START, ""):
-            deployment.client.drop_database(name + suffix)
+    for suffix in (CRASH, START, ""):
+        one = deployment.elsewhere(name + suffix)
+        free(one)
+        with translated(deployment.address):
+            deployment.client.drop_database(one.database_name)
+
+
+def free(deployment: Deployment) -> None:
+    """Take the lock from a process that is known to be dead. Its transaction ends, for which a drop would wait."""
+    state = locking.read_state(deployment)
+    if state is not None and state.holder is not None:
+        locking.acquire(deployment, WHAT, lease_seconds=LEASE_SECONDS, timeout_seconds=0, force=True).release()
 
 
 def drop_leftovers(deployment: Deployment, observer: Observer) -> tuple[str, ...]:
-    """Drop the scratch databases of rehearsals that were killed; returns their names.
+    """Drop the scratch databases for this deployment's database that killed rehearsals have left; returns their names.
 
     One that somebody works in, or that was kept on purpose, stays.
     """
+    mine = new_name(deployment.database_name).rpartition(SEPARATOR)[0] + SEPARATOR
     with translated(deployment.address):
         found = deployment.client.list_databases(filter={"name": {"$regex": SEPARATOR}}, nameOnly=True)
-        listed = [database["name"] for database in found]
+        listed = [database["name"] for database in found if database["name"].startswith(mine)]
     owners = sorted({name.removesuffix(CRASH).removesuffix(START) for name in listed if is_scratch(name)})
-    dropped = tuple(name for name in owners if _drop_if_left(deployment.elsewhere(name), listed))
+    dropped = tuple(name for name in owners if _drop_if_left(deployment.elsewhere(name), name in listed))
     if dropped:
         notify(observer, Notice(f"dropped what killed rehearsals had left: {', '.join(dropped)}"))
     return dropped
 
 
-def _drop_if_left(deployment: Deployment, listed: list[str]) -> bool:
-    name = deployment.database_name
-    if name in listed:
+def _drop_if_left(deployment: Deployment, exists: bool) -> bool:
+    if exists:
         with translated(deployment.address):
             if deployment.metadata[meta.COLLECTION].find_one({"_id": KEPT}):
                 return False
-    try:
-        # Taking the locks ends the transactions of the dead, which a drop would wait for.
-        for one in sorted({*listed} & {name, name + CRASH, name + START}):
-            locking.acquire(
-                deployment.elsewhere(one), WHAT, lease_seconds=LEASE_SECONDS, timeout_seconds=0, stop=Stop()
-            ).release()
-    except LockError:
-        return False  # somebody works in it, or is dropping it as well
+        try:
+            locking.acquire(deployment, WHAT, lease_seconds=LEASE_SECONDS, timeout_seconds=0).release()
+        except LockError:
+            return False  # somebody works in it, or is dropping it as well
     drop(deployment)
     return True
