@@ -28,6 +28,7 @@ IN_PRODUCTION = {
     Action.SET_ENVIRONMENT: Allowed,
     Action.RELEASE_LOCK: Allowed,
     Action.ROLLBACK: NeedsPermission,
+    Action.REHEARSE: Allowed,
     Action.DROP_INDEXES: NeedsPermission,
     Action.BACKUP_CREATE: NeedsPermission,
     Action.IMPORT: NeedsPermission,

@@ -158,6 +158,8 @@ def _in_documents(name: str, old: CollectionState, new: CollectionState) -> Diff
         return Difference(
             name, Aspect.EXPIRED, f"{_documents(len(missing))} missing; a TTL index may have removed them", examples
         )
+    if not words and both:
+        words = [f"{_documents(len(both))} with their fields in another order, and maybe more"]
     if not words:
         counts = f"{old.documents:,} before, {new.documents:,} after"
         words = [counts if old.documents != new.documents else "some documents differ"]

@@ -5,22 +5,21 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wayra_db.events import Observer, Progress, notify
 from wayra_db.meta import is_user_collection
 from wayra_db.migrations import checkpoints, history
 from wayra_db.migrations.rehearsal.model import PlannedCopy
-from wayra_db.migrations.rehearsal.snapshot import hash_of, id_of, raw_documents, raw_options
+from wayra_db.migrations.rehearsal.snapshot import decoded, hash_of, raw_documents
 from wayra_db.mongo.client import Deployment
 from wayra_db.mongo.errors import NAMESPACE_NOT_FOUND, translated
-
-if TYPE_CHECKING:
-    from bson.raw_bson import RawBSONDocument
 
 BATCH = 1000
 # What planning reads: what was applied, and how far half-done migrations are.
 METADATA = (history.COLLECTION, checkpoints.COLLECTION)
+# `$out` refuses these.
+COPIED_BY_HAND = frozenset({"capped", "clusteredIndex"})
 TIME_SERIES = "a time series is made anew and empty"
 
 
@@ -90,13 +89,13 @@ def copy_collections(
             if copy.documents:
                 task = f"copy {copy.name}"
                 notify(observer, Progress(task, 0, copy.documents, "documents"))
-                if copy.whole and source.client is target.client and "capped" not in copy.options:
-                    _merge(source, target, copy.name)
+                if copy.whole and source.client is target.client and not COPIED_BY_HAND & set(copy.options):
+                    _out(source, target, copy.name)
+                    notify(observer, Progress(task, copy.documents, copy.documents, "documents"))
                 else:
                     for done in _insert(source, target, copy):
                         check()
                         notify(observer, Progress(task, min(done, copy.documents), copy.documents, "documents"))
-                notify(observer, Progress(task, copy.documents, copy.documents, "documents"))
             if copy.kind == "collection":
                 check()
                 _create_indexes(source, target, copy.name)
@@ -106,7 +105,7 @@ def copy_history(source: Deployment, target: Deployment) -> None:
     """Copy what planning reads, so that the scratch database has the same migrations pending."""
     with translated(target.address):
         for name in METADATA:
-            for batch in _batches(raw_documents(source, name)):
+            for batch in _batches(map(decoded, raw_documents(source, name))):
                 target.metadata[name].insert_many(batch)
 
 
@@ -114,36 +113,30 @@ def _create(target: Deployment, copy: PlannedCopy) -> None:
     target.metadata.command({"create": copy.name, **copy.options})
 
 
-def _merge(source: Deployment, target: Deployment, name: str) -> None:
+def _out(source: Deployment, target: Deployment, name: str) -> None:
     """The server copies by itself. Documents that the validator would refuse today are copied as well."""
-    stages = [{"$merge": {"into": {"db": target.database_name, "coll": name}, "whenMatched": "fail"}}]
+    stages = [{"$out": {"db": target.database_name, "coll": name}}]
     source.metadata[name].aggregate(stages, bypassDocumentValidation=True)
 
 
 def _insert(source: Deployment, target: Deployment, copy: PlannedCopy) -> Iterable[int]:
     done = 0
     into = target.metadata[copy.name]
-    for batch in _batches(_sampled(source, copy)):
+    for batch in _batches(map(decoded, _sampled(source, copy))):
         into.insert_many(batch, ordered=False, bypass_document_validation=True)
         done += len(batch)
         yield done
 
 
-def _sampled(source: Deployment, copy: PlannedCopy) -> Iterable[RawBSONDocument]:
+def _sampled(source: Deployment, copy: PlannedCopy) -> Iterable[bytes]:
     """The documents to copy. A sample is of those whose `_id` hashes lowest, so that each run takes the same."""
     if copy.whole:
         yield from raw_documents(source, copy.name)
         return
     listed = raw_documents(source, copy.name, projection={"_id": True}, sort=[("_id", 1)])
-    lowest = heapq.nsmallest(copy.documents, ((hash_of(one), one) for one in map(id_of, listed)))
+    lowest = heapq.nsmallest(copy.documents, ((hash_of(identifier), identifier) for identifier in listed))
     for chosen in _batches(identifier for _, identifier in lowest):
-        yield from raw_documents(source, copy.name, {"_id": {"$in": [_decoded(one) for one in chosen]}})
-
-
-def _decoded(identifier: bytes) -> Any:
-    from bson.raw_bson import RawBSONDocument
-
-    return RawBSONDocument(identifier, raw_options())["_id"]
+        yield from raw_documents(source, copy.name, {"_id": {"$in": [decoded(one)["_id"] for one in chosen]}})
 
 
 def _create_indexes(source: Deployment, target: Deployment, name: str) -> None:

@@ -24,7 +24,7 @@ from wayra_db.mongo.client import Deployment
 from wayra_db.mongo.errors import translated
 
 SEPARATOR = "_wayra_rehearsal_"
-NAME = re.compile(r".*_wayra_rehearsal_[0-9a-f]{8}(_crash|_start)?")
+NAME = re.compile(r".*_wayra_rehearsal_[0-9a-f]{8}(_crash|_start)?", re.DOTALL)
 LONGEST_NAME_BYTES = 63  # what MongoDB allows
 CRASH, START = "_crash", "_start"
 KEPT = "rehearsal kept"
@@ -88,7 +88,18 @@ def free(deployment: Deployment) -> None:
     """Take the lock from a process that is known to be dead. Its transaction ends, for which a drop would wait."""
     state = locking.read_state(deployment)
     if state is not None and state.holder is not None:
-        locking.acquire(deployment, WHAT, lease_seconds=LEASE_SECONDS, timeout_seconds=0, force=True).release()
+        _acquire(deployment, force=True)
+
+
+def _acquire(deployment: Deployment, *, force: bool) -> None:
+    locking.acquire(
+        deployment,
+        WHAT,
+        lease_seconds=LEASE_SECONDS,
+        timeout_seconds=0,
+        observer=lambda event: None,  # it is no lock of the real database
+        force=force,
+    ).release()
 
 
 def drop_leftovers(deployment: Deployment, observer: Observer) -> tuple[str, ...]:
@@ -113,7 +124,7 @@ def _drop_if_left(deployment: Deployment, exists: bool) -> bool:
             if deployment.metadata[meta.COLLECTION].find_one({"_id": KEPT}):
                 return False
         try:
-            locking.acquire(deployment, WHAT, lease_seconds=LEASE_SECONDS, timeout_seconds=0).release()
+            _acquire(deployment, force=False)
         except LockError:
             return False  # somebody works in it, or is dropping it as well
     drop(deployment)
