@@ -100,5 +100,5 @@ class Sandbox:
     def run(self, *arguments: str, prelude: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
         """As `start`, waiting for the end."""
         process = self.start(*arguments, prelude=prelude, **environ)
-        stdout, stderr = process.communicate(timeout=300)
+        stdout, stderr = process.communicate(timeout=120)
         return subprocess.CompletedProcess(arguments, process.returncode, stdout, stderr)

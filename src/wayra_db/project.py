@@ -201,8 +201,8 @@ class Project:
         """The rehearsal of the pending migrations, to be planned, shown and run.
 
         On the same deployment the server copies by itself, and times are those of the real hardware; the user needs
-        readWrite on one more database there. On the embedded server nothing is written to the deployment, and what is
-        copied leaves it, which production does not allow.
+        readWriteAnyDatabase and dbAdminAnyDatabase there. On the embedded server nothing is written to the deployment,
+        and what is copied leaves it, which production does not allow.
         """
         from wayra_db.migrations.rehearsal import Rehearsal
 

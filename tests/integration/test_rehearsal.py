@@ -7,19 +7,29 @@ import pytest
 from bson import Int64, ObjectId
 from pymongo import MongoClient
 from pymongo.database import Database
+from pymongo.errors import OperationFailure
 
 from tests.support import Sandbox
 from wayra_db import locking
-from wayra_db.errors import CancelledError, OutOfOrderError, RefusedError, UnsupportedDeploymentError
+from wayra_db.errors import (
+    AuthenticationError,
+    CancelledError,
+    OutOfOrderError,
+    RefusedError,
+    UnsupportedDeploymentError,
+)
 from wayra_db.events import Event, Progress, UnitFinished
 from wayra_db.migrations.rehearsal import Finding, RehearsalReport
+from wayra_db.migrations.rehearsal import crash as crashing
+from wayra_db.migrations.rehearsal.checks import count_duplicates
 from wayra_db.migrations.rehearsal.model import Check, Down, Severity
 from wayra_db.mongo.client import Deployment
-from wayra_db.testing import ServerUnderTest
+from wayra_db.testing import ServerUnderTest, TemporaryServer
 
 Documents = Database[dict[str, Any]]
 
 GOOD_UP = 'db.users.update_many({}, {"$set": {"role": "user"}})'
+DOWN_SCORE = 'db.users.update_many({}, {"$inc": {"score": -1}})'
 GOOD_DOWN = 'db.users.update_many({}, {"$unset": {"role": 1}})'
 
 
@@ -458,3 +468,77 @@ def test_an_async_migration(unclaimed: Sandbox, wayra_database: Documents) -> No
     report = rehearse(unclaimed, wayra_database)
     assert report.clean, report.findings
     assert report.migrations[0].down is Down.RESTORES
+
+
+@pytest.mark.parametrize(
+    ("options", "documents"),
+    [
+        ({}, [{"a": 1}, {"a": 2}]),
+        ({}, [{"a": 1}, {"a": 1.0}]),
+        ({}, [{"a": None}, {}]),
+        ({}, [{}, {}]),
+        ({}, [{"a": [1, 2]}, {"a": [2, 3]}]),
+        ({}, [{"a": [1, 1]}, {"a": [2]}]),
+        ({}, [{"a": [1, 2]}, {"a": 3}]),
+        ({}, [{"a": "x"}, {"a": "X"}]),
+        ({"collation": {"locale": "en", "strength": 2}}, [{"a": "x"}, {"a": "X"}]),
+        ({"sparse": True}, [{}, {}]),
+        ({"sparse": True}, [{"a": None}, {"a": None}]),
+        ({"partialFilterExpression": {"b": 1}}, [{"a": 1, "b": 1}, {"a": 1, "b": 2}]),
+        ({"partialFilterExpression": {"b": 1}}, [{"a": 1, "b": 1}, {"a": 1, "b": 1}]),
+        ({"key": {"a.b": 1}}, [{"a": [{"b": 1}, {"b": 2}]}, {"a": {"b": 2}}]),
+        ({"key": {"a": 1, "b": -1}}, [{"a": 1, "b": 1}, {"a": 1, "b": 2}]),
+        ({"key": {"a": 1, "b": -1}}, [{"a": 1, "b": 1}, {"a": 1, "b": 1}]),
+    ],
+)
+def test_duplicates_are_what_the_server_refuses(
+    wayra_database: Documents, options: dict[str, Any], documents: list[dict[str, Any]]
+) -> None:
+    """A unique index can be built exactly when no duplicates are counted."""
+    wayra_database.users.insert_many(documents)
+    index = {"key": {"a": 1}, "name": "x", "unique": True, **options}
+    counted = count_duplicates(Deployment(wayra_database.client, wayra_database.name), "users", index)
+    try:
+        wayra_database.command("createIndexes", "users", indexes=[index])
+    except OperationFailure:
+        assert counted.keys == 1
+    else:
+        assert counted.keys == 0
+
+
+@pytest.mark.parametrize("crash", [False, True])
+def test_on_a_standalone_server(
+    unclaimed: Sandbox, wayra_standalone: ServerUnderTest, monkeypatch: pytest.MonkeyPatch, crash: bool
+) -> None:
+    """Without transactions nothing is atomic there, and kills show it."""
+    monkeypatch.setattr(crashing, "MOST_KILLS", 30)
+    unclaimed.uri = wayra_standalone.uri
+    with wayra_standalone.client() as client:
+        fill(client[unclaimed.database])
+        unclaimed.migration(1, 'db.users.update_many({}, {"$inc": {"score": 1}})', DOWN_SCORE)
+        before = client.list_database_names(), client[unclaimed.database].command("dbHash")["md5"]
+        with unclaimed.open() as project:
+            report = project.rehearse(crash=crash)
+        assert report.migrations[0].mode == "stepwise"
+        assert {one.check for one in report.problems} == ({Check.CRASH} if crash else set())
+        assert (client.list_database_names(), client[unclaimed.database].command("dbHash")["md5"]) == before
+        client.drop_database(unclaimed.database)
+
+
+def test_a_user_who_may_not_make_databases_is_told_what_is_missing(
+    sandbox: Sandbox, wayra_auth_server: TemporaryServer
+) -> None:
+    """Which roles, or the other way."""
+    with wayra_auth_server.client() as client:
+        roles = [{"role": role, "db": sandbox.database} for role in ("readWrite", "dbAdmin")]
+        client.admin.command("createUser", "only", pwd="only", roles=roles)
+        fill(client[sandbox.database])
+    root = f"{wayra_auth_server.username}:{wayra_auth_server.password}@"
+    sandbox.uri = wayra_auth_server.uri.replace(root, "only:only@")
+    sandbox.migration(1, GOOD_UP, GOOD_DOWN)
+    with sandbox.open() as project, pytest.raises(AuthenticationError) as caught:
+        project.rehearse()
+    assert "readWriteAnyDatabase" in caught.value.hint
+    sandbox.uri = wayra_auth_server.uri
+    with sandbox.open() as project:
+        assert project.rehearse().clean

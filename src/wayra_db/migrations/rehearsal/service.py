@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from wayra_db import sourcefile
 from wayra_db.environment import Action
-from wayra_db.errors import UnsupportedDeploymentError, WayraError
+from wayra_db.errors import AuthenticationError, UnsupportedDeploymentError, WayraError
 from wayra_db.events import Event, Notice, Observer, Progress
 from wayra_db.guard import Guard
 from wayra_db.migrations import hooks
@@ -103,7 +104,7 @@ class Rehearsal:
             lease_seconds=scratch.LEASE_SECONDS,
             permitted=[Action.ROLLBACK],
         )
-        with scratch.scratch_database(guard, keep=keep):
+        with _permitted(), scratch.scratch_database(guard, keep=keep):
             rehearsed, findings = self._play(plan, guard, crash=crash)
         return RehearsalReport(
             database=self._guard.deployment.database_name,
@@ -172,6 +173,20 @@ class Rehearsal:
                 f"the copy would take about {needs} and the server's disk has {left} left; nothing was copied",
                 hint="Rehearse on a part: --sample 10000.",
             )
+
+
+@contextmanager
+def _permitted() -> Iterator[None]:
+    """Say what a user who may change the real database still lacks here."""
+    try:
+        yield
+    except AuthenticationError as error:
+        raise AuthenticationError(
+            error.message,
+            uri=error.uri,
+            hint="A rehearsal makes a database with a name of its own, for which the user needs readWriteAnyDatabase "
+            "and dbAdminAnyDatabase. Or rehearse on the embedded server: --on embedded.",
+        ) from error
 
 
 class _Quiet:
