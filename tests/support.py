@@ -42,6 +42,18 @@ def migration(up: str, down: str | None = None, *, head: str = "", is_async: boo
     return text
 
 
+def assert_tidy(source: str, longest: int = 88) -> None:
+    """A formatter would not change the text, for lines of `longest` columns and of 120, and a linter finds nothing."""
+    ruff = [str(Path(sys.executable).parent / "ruff")]
+    for arguments in (
+        ["format", "--isolated", "--line-length", str(longest), "--diff", "-"],
+        ["format", "--isolated", "--line-length", "120", "--diff", "-"],
+        ["check", "--isolated", "--select", "E4,E7,E9,F,W,I,UP,B", "-"],
+    ):
+        ended = subprocess.run([*ruff, *arguments], input=source, capture_output=True, text=True, check=False)
+        assert ended.returncode == 0, ended.stdout + ended.stderr + source
+
+
 class Sandbox:
     """A project in a folder of its own, on a database of its own; without a URI on its embedded server."""
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from wayra_db._lazy import lazily
 
 if TYPE_CHECKING:
+    from wayra_db.backups import BackupManager
     from wayra_db.environment import Action, Environment
     from wayra_db.errors import WayraError
     from wayra_db.events import Event, Observer
@@ -30,6 +31,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Action",
+    "BackupManager",
     "Collection",
     "DatabaseInitializer",
     "Deployment",
@@ -54,6 +56,7 @@ __getattr__ = lazily(
     __name__,
     {
         "Action": "wayra_db.environment",
+        "BackupManager": "wayra_db.backups",
         "Collection": "wayra_db.schema.collection",
         "DatabaseInitializer": "wayra_db.initializer",
         "Deployment": "wayra_db.mongo.client",

@@ -26,6 +26,12 @@ WayraError
 ├── SeedError
 │   ├── SeedLoadError(path, line)
 │   └── SeedFailedError(path, line)
+├── BackupError
+│   ├── BackupNotFoundError(name)
+│   ├── BackupCorruptError(file, offset)
+│   ├── BackupIncompleteError(file)
+│   ├── RestoreConflictError(collections)
+│   └── RedactedBackupError
 ├── SchemaError(collection)
 ├── IndexManagementError
 │   └── DuplicateKeysError(index, samples)
@@ -312,6 +318,56 @@ class SeedFailedError(SeedError):
         super().__init__(message, hint=hint)
         self.path = path
         self.line = line
+
+
+# --- backups -------------------------------------------------------------------------------------------------------
+
+
+class BackupError(WayraError):
+    """A backup cannot be made, read or kept as asked; the data is as it was."""
+
+
+class BackupNotFoundError(BackupError):
+    """There is no backup of this name."""
+
+    exit_code = 2
+
+    def __init__(self, message: str, *, name: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.name = name
+
+
+class BackupCorruptError(BackupError):
+    """A backup's file is not what was written; `offset` is the byte in it, where known. Nothing of it is restored."""
+
+    exit_code = 20
+
+    def __init__(self, message: str, *, file: str, offset: int | None = None, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.file = file
+        self.offset = offset
+
+
+class BackupIncompleteError(BackupError):
+    """A file of a backup is missing, or one is there that does not belong to it."""
+
+    exit_code = 20
+
+    def __init__(self, message: str, *, file: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.file = file
+
+
+class RestoreConflictError(BackupError):
+    """A restore would meet data that is there; nothing was changed."""
+
+    def __init__(self, message: str, *, collections: Sequence[str], hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.collections = tuple(collections)
+
+
+class RedactedBackupError(BackupError):
+    """A backup without its sensitive fields would replace data that has them; nothing was changed."""
 
 
 # --- collections and indexes ---------------------------------------------------------------------------------------

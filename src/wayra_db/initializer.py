@@ -230,7 +230,7 @@ class DatabaseInitializer:
             "migrations",
             "Migrations",
             lambda: bool(self._migrations.plan().steps),
-            self._migrate,
+            self._migrate if quick else self._migrate_and_declare,
             lambda: f"{len(self._migrations.files())} applied, none pending",
         )
         indexes = _Step(
@@ -315,6 +315,12 @@ class DatabaseInitializer:
     def _migrate(self) -> str:
         ran = self._migrations.up().versions
         return f"applied {', '.join(map(str, ran))}" if ran else ""
+
+    def _migrate_and_declare(self) -> str:
+        """A migration of old may have set a validator that the declarations have moved on from since."""
+        summary = self._migrate()
+        self._schema.apply()
+        return summary
 
     def _index(self) -> str:
         result = self._indexes.apply()

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from wayra_db import locking, meta
-from wayra_db.environment import Action, Allowed, check, require
-from wayra_db.errors import CancelledError, RefusedError, WayraError
+from wayra_db.environment import Action, Allowed, require
+from wayra_db.environment import check as decide
+from wayra_db.errors import CancelledError, DeclarationError, RefusedError, WayraError
 from wayra_db.events import Observer, SecurityEvent, log_observer, notify
 from wayra_db.guard import Guard
 from wayra_db.locking import LockState
@@ -23,13 +25,16 @@ from wayra_db.stopping import Stop
 if TYPE_CHECKING:
     from pymongo import MongoClient
 
-    from wayra_db.backups import BackupEntry
+    from wayra_db.backups import BackupManager
     from wayra_db.health import Status
     from wayra_db.health.collections import CollectionStats
     from wayra_db.health.status import IndexSummary, SchemaSummary
     from wayra_db.indexes import IndexManager
+    from wayra_db.indexes.plan import PlannedIndex
     from wayra_db.initializer import DatabaseInitializer
     from wayra_db.migrations import MigrationManager
+    from wayra_db.migrations.autogenerate import DeclaredChanges, IndexChange
+    from wayra_db.migrations.lint import LintReport
     from wayra_db.migrations.rehearsal import Declared, Rehearsal, RehearsalReport
     from wayra_db.schema.manager import SchemaManager
     from wayra_db.seeds import SeedManager
@@ -39,6 +44,23 @@ T = TypeVar("T")
 
 # Where a rehearsal makes its copy: beside the database itself, or on the project's embedded server.
 On = Literal["same", "embedded"]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What `Project.check` found: the linter's report, what is not applied, what is not as declared."""
+
+    lint: LintReport
+    unfinished: tuple[str, ...] = ()
+    drift: tuple[str, ...] = ()
+
+    def is_clean(self, *, strict: bool = False) -> bool:
+        """Whether nothing stands in the way; with `strict` a linter's warning does."""
+        return self.lint.is_clean(strict=strict) and not self.unfinished and not self.drift
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {"lint": self.lint.to_dict(), "unfinished": list(self.unfinished), "drift": list(self.drift)}
 
 
 class Project:
@@ -189,6 +211,13 @@ class Project:
         return IndexManager(self.guard, self.schema)
 
     @cached_property
+    def backups(self) -> BackupManager:
+        """The backup manager."""
+        from wayra_db.backups import BackupManager
+
+        return BackupManager(self.guard, self.settings.backups_dir, collections=self.schema.collections)
+
+    @cached_property
     def initializer(self) -> DatabaseInitializer:
         """The initializer over all of them."""
         from wayra_db.initializer import DatabaseInitializer
@@ -231,7 +260,7 @@ class Project:
         """The project's embedded server, whatever database the settings name."""
         if self._client is None and self.settings.uses_embedded_server:
             return self.deployment
-        decision = check(Action.EMBEDDED_SERVER, self.settings.environment)
+        decision = decide(Action.EMBEDDED_SERVER, self.settings.environment)
         if not isinstance(decision, Allowed):
             environment = self.settings.environment.value
             raise RefusedError(
@@ -275,6 +304,70 @@ class Project:
         missing = self.indexes.plan().of(Step.CREATE, Step.WAIT)
         indexes = [DeclaredIndex(one.collection, one.document) for one in missing if one.document.get("unique")]
         return Declared(tuple(validators), tuple(indexes))
+
+    def declared_changes(self) -> DeclaredChanges:
+        """What a migration would have to do to make the database as declared. Reads only."""
+        from wayra_db.indexes.live import read_indexes
+        from wayra_db.indexes.plan import Step, plan_indexes
+        from wayra_db.migrations.autogenerate import compare
+        from wayra_db.schema.live import read_collections
+
+        declared = self.schema.collections
+        live = read_collections(self.deployment)
+        # A view has no indexes to ask for; that it is one is a difference of its own.
+        indexed = [one for one in declared if one.name not in live or live[one.name].kind != "view"]
+        plan = plan_indexes(
+            {one.name: one.index_documents() for one in indexed},
+            read_indexes(self.deployment, [one.name for one in indexed]),
+            {one.name: one.create_options().get("collation") for one in indexed},
+        )
+        return compare(
+            declared,
+            live,
+            [_index_change(index) for index in plan.of(Step.CREATE, Step.MODIFY, Step.CONFLICT)],
+            [f"index {index.collection}.{index.name}" for index in plan.of(Step.UNDECLARED)],
+        )
+
+    def create_migration_from_declarations(self, name: str | None = None) -> Path | None:
+        """Write the next migration file from `declared_changes`; returns its path, None when nothing differs.
+
+        Without a `name` it is called after what it does. Only reads the database. Raises HistoryMismatchError while
+        migrations are pending, MigrationError for a value that cannot be written as Python.
+        """
+        changes = self.declared_changes()
+        return None if changes.empty else self.migrations.create_from_declarations(changes, name)
+
+    def lint(self, paths: Sequence[Path] = (), *, select: Sequence[str] = (), ignore: Sequence[str] = ()) -> LintReport:
+        """What can be said against the migrations, or against the files `paths`, without running them; no database.
+
+        `select` and `ignore` name rules by id or slug. The declarations are executed where a rule asks for them.
+        """
+        from wayra_db.migrations import lint
+        from wayra_db.schema.loader import load_collections
+
+        folder, declarations, notes = self.settings.migrations_dir, None, []
+        if lint.asks_for_declarations(paths or lint.migration_files(folder)) and self.settings.collections_dir.is_dir():
+            try:
+                declarations = lint.declared_fields(load_collections(self.settings.collections_dir))
+            except DeclarationError as error:
+                notes = [f"indexed and validated fields are not known, since a declaration is broken: {error.message}"]
+        if paths:
+            return lint.lint_paths(paths, declarations=declarations, select=select, ignore=ignore, notes=notes)
+        return lint.lint_folder(folder, declarations=declarations, select=select, ignore=ignore, notes=notes)
+
+    def check(self, *, live: bool = False) -> CheckReport:
+        """What stands in the way of a merge: what the linter finds; with `live` also what is pending on the database,
+        and where it differs from the declarations. Reads only.
+        """
+        report = self.lint()
+        if not live:
+            return CheckReport(report)
+        unfinished = [
+            f"migration {one.version} ({one.name}) is {one.verdict}{f': {one.detail}' if one.detail else ''}"
+            for one in self.migrations.status()
+            if one.verdict != "applied"
+        ]
+        return CheckReport(report, tuple(unfinished), (*self._schema_summary().drift, *self._index_summary().drift))
 
     def set_environment(self, name: str) -> None:
         """Write another environment's name into the database, which then belongs to that one.
@@ -333,6 +426,7 @@ class Project:
 
         A part that cannot be read says why and the rest stands; only a deployment that cannot be reached raises.
         """
+        from wayra_db.backups import list_backups
         from wayra_db.health.status import Status
 
         deployment = self.deployment
@@ -365,15 +459,9 @@ class Project:
             indexes=read("indexes", self._index_summary),
             collections=read("collections", self.collection_stats),
             seeds=read("seeds", self.seeds.status),
-            backups=read("backups", self.backups),
+            backups=read("backups", lambda: list_backups(self.settings.backups_dir)),
             unreadable=unreadable,
         )
-
-    def backups(self) -> tuple[BackupEntry, ...]:
-        """The backups in the project's backup folder, newest first."""
-        from wayra_db.backups import list_backups
-
-        return list_backups(self.settings.backups_dir)
 
     def _schema_summary(self) -> SchemaSummary:
         from wayra_db.health.status import SchemaSummary
@@ -394,3 +482,16 @@ class Project:
         undeclared = [f"{one.collection}.{one.name}" for one in plan.of(Step.UNDECLARED)]
         kept = plan.of(Step.KEEP)
         return IndexSummary(len(kept) + len(drift), len(kept), tuple(drift), tuple(undeclared))
+
+
+def _index_change(index: PlannedIndex) -> IndexChange:
+    """A planned index in the words of migrations, which know nothing of the index manager."""
+    from wayra_db.indexes.plan import Step
+    from wayra_db.migrations.autogenerate import IndexChange
+
+    if index.step is not Step.MODIFY:
+        return IndexChange(index.collection, index.live, index.document)
+    after = {**(index.live or {}), **index.document}
+    if not after.get("hidden"):
+        after.pop("hidden", None)
+    return IndexChange(index.collection, index.live, after, index.document)

@@ -24,7 +24,12 @@ ROUND = {
     "seed status": "seeds",
     "init": "steps",
     "init --quick": "steps",
+    "migrate redo": "up",
+    "migrate history": "entries",
     "migrate create --name more": "path",
+    "migrate renumber": "moves",
+    "migrate check": "lint",
+    "migrate lint --select own-client": "findings",
     "migrate status": "migrations",
     "migrate repair --version 3 --as applied": "version",
     "migrate repair --version 3 --as pending": "version",
@@ -35,6 +40,9 @@ ROUND = {
     "history verify": "digest",
     "clear --yes": "deleted",
     "reset --yes": "steps",
+    "migrate rollback --version 2 --yes": "ran",
+    "migrate repair --version 1 --as pending": "version",
+    "migrate baseline --version 1": "versions",
     "environment set test --yes": "environment",
 }
 EMBEDDED = {
@@ -69,7 +77,8 @@ def test_each_command_writes_one_document(cli: Cli, sandbox: Sandbox, flags: lis
     events: set[str] = set()
     for line, key in ROUND.items():
         ended = cli(*line.split(), "--json", *flags)
-        assert ended.code == ExitCode.OK, line
+        # The sandbox's first migration updates a whole collection in one go, which the linter holds against it.
+        assert ended.code == (ExitCode.PENDING if line == "migrate check" else ExitCode.OK), line
         check(ended)
         assert key in ended.document, line
         events |= {event["event"] for event in ended.events}

@@ -10,9 +10,11 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from tests.support import COLLECTIONS, Sandbox
+from wayra_db import meta
 from wayra_db.environment import Action
 from wayra_db.errors import MigrationLoadError, RefusedError, StepFailedError
 from wayra_db.events import Progress, SecurityEvent, StepFinished
+from wayra_db.mongo.client import Deployment
 from wayra_db.testing import CommandCounter
 
 Documents = Database[dict[str, Any]]
@@ -140,6 +142,28 @@ def test_a_database_with_data_is_not_taken_over_by_accident(shop: Sandbox, wayra
             project.initializer.reset()
         assert project.initializer.run().changed
     assert wayra_database.legacy.count_documents({}) == 1
+
+
+def test_a_runner_that_starts_at_the_same_moment_is_no_stranger(
+    shop: Sandbox, wayra_database: Documents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another `init` claims the database between this one's look for a claim and its look for data: no refusal."""
+    look = meta.read_marker
+    looked: list[object] = []
+
+    def read_marker(deployment: Deployment) -> meta.Marker | None:
+        found = look(deployment)
+        looked.append(found)
+        if len(looked) == 1:
+            assert found is None
+            with shop.open() as other:
+                other.initializer.run()
+        return found
+
+    with shop.open() as project:
+        monkeypatch.setattr(meta, "read_marker", read_marker)
+        project.guard.require(Action.APPLY_SCHEMA)
+    assert len(looked) > 2
 
 
 def test_reset_drops_everything_and_makes_it_anew(shop: Sandbox, wayra_database: Documents) -> None:

@@ -121,5 +121,5 @@ def test_a_refusal_hints_at_what_would_allow_it() -> None:
 
 def test_exit_codes_are_told_apart_and_explained() -> None:
     """The table has one meaning for each number, the design's numbers among them."""
-    assert [code.value for code in ExitCode] == [0, 1, 2, 3, 10, 11, 12, 13, 14, 130]
+    assert [code.value for code in ExitCode] == [0, 1, 2, 3, 10, 11, 12, 13, 14, 20, 130]
     assert len({code.meaning for code in ExitCode}) == len(ExitCode)

@@ -1,5 +1,6 @@
-"""Backups: which ones lie in the project's folder."""
+"""Backups: consistent copies of a database in a folder, verified, and restored beside the data."""
 
 from wayra_db.backups.catalog import BackupEntry, list_backups
+from wayra_db.backups.manager import BackupManager
 
-__all__ = ["BackupEntry", "list_backups"]
+__all__ = ["BackupEntry", "BackupManager", "list_backups"]

@@ -40,13 +40,17 @@ class Step(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PlannedIndex:
-    """One index. `document` holds its specification for CREATE and WAIT, the arguments of `collMod` for MODIFY."""
+    """One index. `document` holds its specification for CREATE, WAIT and CONFLICT, `collMod`'s arguments for MODIFY.
+
+    `live` is the index as it is in the database, where there is one.
+    """
 
     step: Step
     collection: str
     name: str
     document: IndexDocument = field(default_factory=dict)
     detail: str = ""
+    live: IndexDocument | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -109,34 +113,36 @@ def _plan_collection(
                 document["name"],
                 document,
                 f"live as {rival['name']} with another {', '.join(_differences(document, rival, collation))}",
+                rival,
             )
             continue
         yield PlannedIndex(Step.CREATE, collection, document["name"], document)
     for document in unmatched:
-        yield PlannedIndex(Step.UNDECLARED, collection, document["name"], document, "left alone")
+        yield PlannedIndex(Step.UNDECLARED, collection, document["name"], document, "left alone", document)
 
 
 def _compare(collection: str, declared: IndexDocument, live: IndexDocument) -> PlannedIndex:
     """Two indexes that are the same to the server: only what `collMod` can set may still differ."""
     name = live["name"]
     if "buildUUID" in live:
-        return PlannedIndex(Step.WAIT, collection, name, {**declared, "name": name}, "still being built")
+        return PlannedIndex(Step.WAIT, collection, name, {**declared, "name": name}, "still being built", live)
     fixed = [option for option, default in FIXED.items() if not _same_fixed(option, default, declared, live)]
     if fixed:
         return PlannedIndex(
-            Step.CONFLICT, collection, name, declared, f"live as {name} with another {', '.join(fixed)}"
+            Step.CONFLICT, collection, name, declared, f"live as {name} with another {', '.join(fixed)}", live
         )
     changes: dict[str, Any] = {}
     if bool(declared.get("hidden")) != bool(live.get("hidden")):
         changes["hidden"] = bool(declared.get("hidden"))
     if _seconds(declared) != _seconds(live):
         if "expireAfterSeconds" not in declared:
-            return PlannedIndex(Step.CONFLICT, collection, name, declared, "live with expireAfterSeconds, which stays")
+            detail = "live with expireAfterSeconds, which stays"
+            return PlannedIndex(Step.CONFLICT, collection, name, declared, detail, live)
         changes["expireAfterSeconds"] = declared["expireAfterSeconds"]
     if changes:
         said = ", ".join(f"{option} to {value}" for option, value in changes.items())
-        return PlannedIndex(Step.MODIFY, collection, name, changes, f"set {said}")
-    return PlannedIndex(Step.KEEP, collection, name, live)
+        return PlannedIndex(Step.MODIFY, collection, name, changes, f"set {said}", live)
+    return PlannedIndex(Step.KEEP, collection, name, live, live=live)
 
 
 def _same_fixed(option: str, default: Any, declared: IndexDocument, live: IndexDocument) -> bool:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from wayra_db import audit
 from wayra_db.environment import Action
-from wayra_db.errors import VersionNotFoundError
+from wayra_db.errors import HistoryMismatchError, VersionNotFoundError
 from wayra_db.guard import Guard
 from wayra_db.locking import Lease
 from wayra_db.migrations import checkpoints, history
@@ -22,11 +23,15 @@ from wayra_db.migrations.model import (
     MigrationStatus,
     Record,
     RecordState,
+    Verdict,
 )
 from wayra_db.migrations.plan import plan_baseline, plan_redo, plan_rollback, plan_up, statuses
 from wayra_db.migrations.revision import current_commit
 from wayra_db.migrations.runner import Done, run_plan
-from wayra_db.migrations.scaffold import create_migration
+from wayra_db.migrations.scaffold import Kind, create_from_declarations, create_migration
+
+if TYPE_CHECKING:
+    from wayra_db.migrations.autogenerate import DeclaredChanges
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +82,7 @@ class MigrationManager:
         self, *, to: int | None = None, steps: int | None = None, allow_out_of_order: bool = False
     ) -> MigrationPlan:
         """What `up` would run now. Reads only; raises what `up` would refuse."""
-        records, points = self._known()
-        return plan_up(
-            self.files(),
-            records,
-            checkpoints=points,
-            transactions=self._transactions,
-            to=to,
-            steps=steps,
-            allow_out_of_order=allow_out_of_order,
-        )
+        return self._planned(plan_up, self.files(), to=to, steps=steps, allow_out_of_order=allow_out_of_order)
 
     def up(
         self,
@@ -103,23 +99,15 @@ class MigrationManager:
         two batches, with CancelledError. Raises RefusedError, LockHeldError, HistoryMismatchError,
         InterruptedMigrationError, MigrationLoadError, MigrationFailedError, HookFailedError.
         """
-        if not self.plan(to=to, steps=steps, allow_out_of_order=allow_out_of_order).steps:
+        plan = partial(self._planned, plan_up, self.files(), to=to, steps=steps, allow_out_of_order=allow_out_of_order)
+        if not plan().steps:
             return MigrationResult("up", ())
         with self._guard.stop.within(max_duration_seconds), self._guard.changing(Action.MIGRATE, "migrate up") as lease:
-            plan = self.plan(to=to, steps=steps, allow_out_of_order=allow_out_of_order)
-            return self._run(plan, lease)
+            return self._run(plan(), lease)
 
     def plan_rollback(self, *, version: int | None = None, steps: int | None = None) -> MigrationPlan:
         """What `rollback` would undo now. Reads only; raises what `rollback` would refuse."""
-        records, points = self._known()
-        return plan_rollback(
-            self.files(),
-            records,
-            checkpoints=points,
-            transactions=self._transactions,
-            version=version,
-            steps=steps,
-        )
+        return self._planned(plan_rollback, self.files(), version=version, steps=steps)
 
     def rollback(
         self,
@@ -137,13 +125,14 @@ class MigrationManager:
         if (version is None) + (steps is None) + (not everything) != 2:
             raise ValueError("say what to roll back: exactly one of version, steps or everything")
         self._guard.require(Action.ROLLBACK)
-        if not self.plan_rollback(version=version, steps=steps).steps:
+        plan = partial(self._planned, plan_rollback, self.files(), version=version, steps=steps)
+        if not plan().steps:
             return MigrationResult("down", ())
         with (
             self._guard.stop.within(max_duration_seconds),
             self._guard.changing(Action.ROLLBACK, "migrate rollback") as lease,
         ):
-            return self._run(self.plan_rollback(version=version, steps=steps), lease)
+            return self._run(plan(), lease)
 
     def plan_redo(self, *, version: int | None = None, steps: int | None = None) -> tuple[MigrationPlan, MigrationPlan]:
         """What `redo` would undo, and what it would apply again. Reads only; raises what `redo` would refuse."""
@@ -183,9 +172,25 @@ class MigrationManager:
         selection = audit.Selection(event="migration", version=version)
         return tuple(audit.read_entries(self._guard.deployment, selection, newest=newest))
 
-    def create(self, name: str) -> Path:
-        """Write the next migration file; needs no database."""
-        return create_migration(self._directory, name)
+    def create(self, name: str, *, kind: Kind = "data", is_async: bool = False) -> Path:
+        """Write the next migration file from the template of its kind; needs no database."""
+        return create_migration(self._directory, name, kind=kind, is_async=is_async)
+
+    def create_from_declarations(self, changes: DeclaredChanges, name: str | None = None) -> Path:
+        """Write the next migration file from what differs between declarations and database.
+
+        Reads the history and writes nothing to the database. Raises HistoryMismatchError when the files and the
+        database do not agree: what a pending migration will change would be written down a second time.
+        """
+        behind = [one for one in self.status() if one.verdict is not Verdict.APPLIED]
+        if behind:
+            listed = ", ".join(f"{one.version} ({one.name}, {one.verdict.value})" for one in behind)
+            raise HistoryMismatchError(
+                f"the database is not where the migration files are: {listed}. Nothing was written",
+                versions=[one.version for one in behind],
+                hint="Run `wayra-db migrate` first, so that only what no migration does yet is written down.",
+            )
+        return create_from_declarations(self._directory, changes, name)
 
     def repair(self, version: int, mark_as: Literal["applied", "pending"]) -> None:
         """Set the state of a version because a person has looked and knows what was done of it.
@@ -250,6 +255,13 @@ class MigrationManager:
                 history.repaired(migration, state, epoch=lease.epoch),
                 checkpoints.forget(migration.version),
             )
+
+    def _planned(
+        self, planner: Callable[..., MigrationPlan], files: Sequence[Migration], **options: Any
+    ) -> MigrationPlan:
+        """A plan from files that were read once, and the database as it is now."""
+        records, points = self._known()
+        return planner(files, records, checkpoints=points, transactions=self._transactions, **options)
 
     @property
     def _transactions(self) -> bool:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import Any
 
 import pytest
@@ -22,7 +23,8 @@ def state(
     """A collection of documents, each a number by its `_id`; `order` changes their bytes and not their fields."""
     content = documents or {}
     known = {bytes([key]): Known(bytes([value, order]), bytes([value])) for key, value in content.items()}
-    digest = sum(hash((key, value, order)) for key, value in content.items())
+    hashes = (blake2b(bytes([key, value, order]), digest_size=16) for key, value in content.items())
+    digest = sum(int.from_bytes(one.digest()) for one in hashes)
     return CollectionState(
         len(content), digest, known if complete else {}, complete, options or {}, {**INDEX, **(indexes or {})}
     )

@@ -1,0 +1,179 @@
+"""The folder of one backup on the disk: written beside its place and put there whole, read without following links.
+
+Folders have mode 0700 and files 0600. Nothing here knows what a backup consists of.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from wayra_db.backups.manifest import FileEntry, safe_path
+from wayra_db.backups.names import require_backup_name
+from wayra_db.errors import BackupError
+
+PARTIAL = re.compile(r"\.[A-Za-z0-9_][A-Za-z0-9._-]*\.partial-[0-9a-f]{16}")
+BLOCK = 1 << 20
+
+
+class HashedFile:
+    """A new file that knows its size and SHA-256. Written from one thread."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._file: IO[bytes] = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb", buffering=0)
+        self._hash = hashlib.sha256()
+        self.size = 0
+
+    def write(self, data: bytes | memoryview) -> int:
+        """Append; all of it, or OSError."""
+        view = memoryview(data)
+        while view:
+            view = view[self._file.write(view) :]
+        self._hash.update(data)
+        self.size += len(data)
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing is kept back."""
+
+    def close(self) -> FileEntry:
+        """Flush it to the disk and close it."""
+        os.fsync(self._file.fileno())
+        self._file.close()
+        return FileEntry(self.size, self._hash.hexdigest())
+
+    def abandon(self) -> None:
+        """Close it as it is."""
+        self._file.close()
+
+
+class NewFolder:
+    """A backup that is being written; `files` fills as files are finished. Safe to use from several threads, a file
+    each.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.files: dict[str, FileEntry] = {}
+
+    def create(self, name: str) -> HashedFile:
+        """A new file by its path in the backup; hand the result of its `close` to `finished`."""
+        return HashedFile(self.path / safe_path(name))
+
+    def finished(self, name: str, entry: FileEntry) -> None:
+        """Note a file that is whole."""
+        self.files[name] = entry
+
+    def write(self, name: str, data: bytes) -> None:
+        """A whole small file."""
+        file = self.create(name)
+        file.write(data)
+        self.finished(name, file.close())
+
+
+@contextmanager
+def new_folder(parent: Path, name: str) -> Iterator[NewFolder]:
+    """Write a backup within the block; when it ends well, the folder is flushed and put in its place in one step.
+
+    Otherwise nothing is left of it. A process that is killed leaves a hidden folder, which `remove_partials` removes.
+    Raises BackupError when the name is taken, also when it is taken meanwhile.
+    """
+    target = parent / require_backup_name(name)
+    parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _require_free(target)
+    partial = parent / f".{name}.partial-{secrets.token_hex(8)}"
+    partial.mkdir(mode=0o700)
+    try:
+        yield NewFolder(partial)
+        _flush_folders(partial)
+        _require_free(target)
+        partial.rename(target)  # onto a folder with something in it, the system refuses
+        _flush(parent)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def remove_partials(parent: Path, *, older_than_seconds: float, now: float) -> tuple[str, ...]:
+    """Remove what killed runs have left, once nothing in it has been written for so long; returns the names."""
+    removed = []
+    for path in sorted(parent.iterdir()) if parent.is_dir() else ():
+        if not PARTIAL.fullmatch(path.name) or path.is_symlink() or not path.is_dir():
+            continue
+        newest = max((entry.lstat().st_mtime for entry in (path, *path.rglob("*"))), default=0.0)
+        if now - newest >= older_than_seconds:
+            shutil.rmtree(path)
+            removed.append(path.name)
+    return tuple(removed)
+
+
+def open_file(folder: Path, name: str) -> IO[bytes]:
+    """A file of a backup for reading. Follows no link within the backup. Raises BackupError, FileNotFoundError."""
+    path = folder
+    for part in Path(safe_path(name)).parts[:-1]:
+        path = path / part
+        if path.is_symlink():
+            raise BackupError(f"{path} is a link, and none is followed", hint="Copy the real folder in its place.")
+    path = folder / name
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
+    except OSError as error:
+        if path.is_symlink():
+            raise BackupError(
+                f"{path} is a link, and none is followed", hint="Copy the real file in its place."
+            ) from error
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise BackupError(f"{path} is no regular file", hint="Take it out of the backup's folder.")
+    return os.fdopen(descriptor, "rb")
+
+
+def list_files(folder: Path) -> Iterator[str]:
+    """Every file and link below a backup's folder, as paths in the backup. Follows no link."""
+    for current, folders, files in os.walk(folder, followlinks=False):
+        here = Path(current)
+        for name in sorted([*files, *(one for one in folders if (here / one).is_symlink())]):
+            yield (here / name).relative_to(folder).as_posix()
+
+
+def hash_file(folder: Path, name: str) -> FileEntry:
+    """The size and SHA-256 of a file that is there."""
+    digest, size = hashlib.sha256(), 0
+    with open_file(folder, name) as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+            size += len(block)
+    return FileEntry(size, digest.hexdigest())
+
+
+def _require_free(target: Path) -> None:
+    if target.exists() or target.is_symlink():
+        raise BackupError(
+            f"there is a backup named {target.name} already; nothing was written",
+            hint=f"Choose another --name, or delete that one: wayra-db backup delete {target.name}.",
+        )
+
+
+def _flush_folders(folder: Path) -> None:
+    for current, _, _ in os.walk(folder):
+        _flush(Path(current))
+
+
+def _flush(folder: Path) -> None:
+    """A file's name is on the disk once its folder is; not every system lets a folder be opened."""
+    with suppress(OSError, PermissionError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

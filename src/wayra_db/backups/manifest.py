@@ -1,0 +1,248 @@
+"""What a backup says of itself: `manifest.json`, as written down in the reference page of the format. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import PurePosixPath
+from typing import Any, Literal
+
+FORMAT = 1
+FILE = "manifest.json"
+
+Codec = Literal["zstd", "gzip", "none"]
+Kind = Literal["collection", "timeseries", "view"]
+Reason = Literal["manual", "safety", "migration"]
+ConsistencyKind = Literal["snapshot", "oplog", "none"]
+
+
+class ManifestError(ValueError):
+    """The text is no manifest that this version can read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a backup comes from; `address` carries no password."""
+
+    database: str
+    environment: str
+    address: str = ""
+    server_version: str = ""
+    feature_compatibility_version: str | None = None
+    topology: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Consistency:
+    """Whether all collections are of one moment: `at`, as the server's (seconds, increment); `note` says why not."""
+
+    kind: ConsistencyKind
+    at: tuple[int, int] | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """A file's size in bytes and its SHA-256, in hexadecimal."""
+
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionEntry:
+    """One collection: what it is, how much of it there is, in which files. Options and indexes are Extended JSON."""
+
+    name: str
+    kind: Kind
+    options: Mapping[str, Any]
+    indexes: Sequence[Mapping[str, Any]]
+    metadata: str
+    uuid: str | None = None
+    documents: int = 0
+    bytes: int = 0
+    sha256: str = ""
+    data: str | None = None
+    frames: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A collection that is not in the backup, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """A whole manifest."""
+
+    id: str
+    name: str
+    created_at: datetime
+    finished_at: datetime
+    tool_version: str
+    source: Source
+    consistency: Consistency
+    codec: Codec
+    reason: Reason = "manual"
+    level: int | None = None
+    recipients: tuple[str, ...] = ()
+    redacted: bool = False
+    redactions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    applied: tuple[int, ...] = ()
+    collections: tuple[CollectionEntry, ...] = ()
+    files: Mapping[str, FileEntry] = field(default_factory=dict)
+    left_out: tuple[LeftOut, ...] = ()
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the data files are."""
+        return bool(self.recipients)
+
+    @property
+    def documents(self) -> int:
+        """How many documents all collections have."""
+        return sum(one.documents for one in self.collections)
+
+    @property
+    def size(self) -> int:
+        """The bytes of all files."""
+        return sum(one.size for one in self.files.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it stands in the file, without its digest."""
+        source, consistency = self.source, self.consistency
+        return {
+            "format": FORMAT,
+            "id": self.id,
+            "name": self.name,
+            "reason": self.reason,
+            "createdAt": self.created_at.isoformat(),
+            "finishedAt": self.finished_at.isoformat(),
+            "tool": {"name": "wayra-db", "version": self.tool_version},
+            "source": {
+                "database": source.database,
+                "environment": source.environment,
+                "address": source.address,
+                "serverVersion": source.server_version,
+                "featureCompatibilityVersion": source.feature_compatibility_version,
+                "topology": source.topology,
+            },
+            "consistency": {
+                "kind": consistency.kind,
+                "at": list(consistency.at) if consistency.at else None,
+                "note": consistency.note,
+            },
+            "compression": {"codec": self.codec, "level": self.level},
+            "encryption": {"format": "age", "recipients": list(self.recipients)} if self.recipients else None,
+            "redacted": self.redacted,
+            "redactions": {name: dict(paths) for name, paths in self.redactions.items()},
+            "migrations": {"applied": list(self.applied), "newest": max(self.applied, default=None)},
+            "collections": [
+                {
+                    "name": one.name,
+                    "kind": one.kind,
+                    "uuid": one.uuid,
+                    "options": dict(one.options),
+                    "indexes": [dict(index) for index in one.indexes],
+                    "documents": one.documents,
+                    "bytes": one.bytes,
+                    "sha256": one.sha256,
+                    "data": one.data,
+                    "metadata": one.metadata,
+                    "frames": one.frames,
+                }
+                for one in self.collections
+            ],
+            "files": {path: {"size": file.size, "sha256": file.sha256} for path, file in sorted(self.files.items())},
+            "leftOut": [{"name": one.name, "reason": one.reason} for one in self.left_out],
+        }
+
+
+def to_json(manifest: Manifest) -> str:
+    """The text of the file, with its digest."""
+    document = manifest.to_dict()
+    return json.dumps({**document, "digest": _digest(document)}, indent=1, ensure_ascii=False) + "\n"
+
+
+def from_json(text: str) -> Manifest:
+    """The manifest that a file's text holds. Raises ManifestError with what is wrong, also for a wrong digest."""
+    try:
+        document = json.loads(text)
+        if not isinstance(document, dict):
+            raise ManifestError("it is no JSON object")
+        if document.get("format") != FORMAT:
+            raise ManifestError(f"its format is {document.get('format')!r}, and this version reads {FORMAT}")
+        stated = document.pop("digest", None)
+        if stated != _digest(document):
+            raise ManifestError("it was changed after it was written: its digest does not match")
+        return _manifest(document)
+    except ManifestError:
+        raise
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ManifestError(f"it cannot be read: {type(error).__name__}: {error}") from error
+
+
+def _digest(document: Mapping[str, Any]) -> str:
+    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _manifest(document: Mapping[str, Any]) -> Manifest:
+    source, consistency = document["source"], document["consistency"]
+    at = consistency["at"]
+    return Manifest(
+        id=document["id"],
+        name=document["name"],
+        reason=document["reason"],
+        created_at=datetime.fromisoformat(document["createdAt"]),
+        finished_at=datetime.fromisoformat(document["finishedAt"]),
+        tool_version=document["tool"]["version"],
+        source=Source(
+            database=source["database"],
+            environment=source["environment"],
+            address=source["address"],
+            server_version=source["serverVersion"],
+            feature_compatibility_version=source["featureCompatibilityVersion"],
+            topology=source["topology"],
+        ),
+        consistency=Consistency(consistency["kind"], (at[0], at[1]) if at else None, consistency["note"]),
+        codec=document["compression"]["codec"],
+        level=document["compression"]["level"],
+        recipients=tuple((document["encryption"] or {"recipients": ()})["recipients"]),
+        redacted=document["redacted"],
+        redactions=document["redactions"],
+        applied=tuple(document["migrations"]["applied"]),
+        collections=tuple(_collection(one) for one in document["collections"]),
+        files={safe_path(path): FileEntry(file["size"], file["sha256"]) for path, file in document["files"].items()},
+        left_out=tuple(LeftOut(one["name"], one["reason"]) for one in document["leftOut"]),
+    )
+
+
+def _collection(one: Mapping[str, Any]) -> CollectionEntry:
+    return CollectionEntry(
+        name=one["name"],
+        kind=one["kind"],
+        options=one["options"],
+        indexes=one["indexes"],
+        metadata=safe_path(one["metadata"]),
+        uuid=one["uuid"],
+        documents=one["documents"],
+        bytes=one["bytes"],
+        sha256=one["sha256"],
+        data=None if one["data"] is None else safe_path(one["data"]),
+        frames=None if one["frames"] is None else safe_path(one["frames"]),
+    )
+
+
+def safe_path(path: str) -> str:
+    """A path within a backup, as it stands in the manifest. Raises ManifestError when it leads out of the folder."""
+    parts = PurePosixPath(path).parts
+    if not parts or path.startswith("/") or "\\" in path or "\0" in path or any(part in ("..", ".") for part in parts):
+        raise ManifestError(f"it names a file outside the backup: {path!r}")
+    return path
