@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from wayra_db import locking, meta
-from wayra_db.environment import Action, require
+from wayra_db.environment import Action, Allowed, require
+from wayra_db.environment import check as decide
 from wayra_db.errors import (
     CancelledError,
     ConnectionFailedError,
@@ -40,12 +41,16 @@ if TYPE_CHECKING:
     from wayra_db.migrations import MigrationManager
     from wayra_db.migrations.autogenerate import DeclaredChanges, IndexChange
     from wayra_db.migrations.lint import LintReport
+    from wayra_db.migrations.rehearsal import Declared, Rehearsal, RehearsalReport
     from wayra_db.schema.live import LiveCollection
     from wayra_db.schema.manager import SchemaManager
     from wayra_db.seeds import SeedManager
     from wayra_db.server import EmbeddedServer
 
 T = TypeVar("T")
+
+# Where a rehearsal makes its copy: beside the database itself, or on the project's embedded server.
+On = Literal["same", "embedded"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +235,85 @@ class Project:
         return DatabaseInitializer(
             self.guard, schema=self.schema, migrations=self.migrations, indexes=self.indexes, seeds=self.seeds
         )
+
+    def rehearsal(self, *, on: On = "same") -> Rehearsal:
+        """The rehearsal of the pending migrations, to be planned, shown and run.
+
+        On the same deployment the server copies by itself, and times are those of the real hardware; the user needs
+        readWriteAnyDatabase and dbAdminAnyDatabase there. On the embedded server nothing is written to the deployment,
+        and what is copied leaves it, which production does not allow.
+        """
+        from wayra_db.migrations.rehearsal import Rehearsal
+
+        target = self.deployment if on == "same" else self._embedded_deployment()
+        return Rehearsal(self.guard, self.settings.migrations_dir, target, self._declared())
+
+    def rehearse(
+        self,
+        *,
+        sample: int | None = None,
+        crash: bool = False,
+        to: int | None = None,
+        on: On = "same",
+        keep: bool = False,
+    ) -> RehearsalReport:
+        """Run the pending migrations on a copy of the database, which is only read, and report what was found.
+
+        All documents of the collections that they touch are copied, or a `sample` of so many each, always the same.
+        Each migration is run up, down and up again, up to version `to`, and with `crash` killed at its server commands.
+        The copy is dropped at the end unless `keep`. See `Rehearsal` for what it writes and raises.
+        """
+        rehearsal = self.rehearsal(on=on)
+        return rehearsal.run(rehearsal.plan(sample=sample, to=to), crash=crash, keep=keep)
+
+    def _embedded_deployment(self) -> Deployment:
+        """The project's embedded server, whatever database the settings name."""
+        if self._client is None and self.settings.uses_embedded_server:
+            return self.deployment
+        decision = decide(Action.EMBEDDED_SERVER, self.settings.environment)
+        if not isinstance(decision, Allowed):
+            environment = self.settings.environment.value
+            raise RefusedError(
+                f"copying {environment} data to the embedded server is refused: nothing was copied",
+                rule=Action.EMBEDDED_SERVER.value,
+                environment=environment,
+                allowed_by="Rehearse on the same deployment: --on same.",
+            )
+        deployment = connect(
+            self._resources.enter_context(self.server.acquire()).uri,
+            self.settings.database_name,
+            address="the embedded server",
+            server_selection_timeout_seconds=self.settings.server_selection_timeout_seconds,
+            observer=self._observer,
+            debug=self.settings.debug,
+        )
+        self._resources.callback(deployment.close)
+        return deployment
+
+    def _declared(self) -> Declared:
+        """The validators and unique indexes that are declared and not live as declared."""
+        from wayra_db.indexes.plan import Step
+        from wayra_db.migrations.rehearsal import Declared, DeclaredIndex, DeclaredValidator
+
+        if not self.settings.collections_dir.is_dir():
+            return Declared()
+        plan = self.schema.plan()
+        differing = {one.collection for one in plan.change} | {one.name for one in plan.create}
+        validators = []
+        for collection in self.schema.collections:
+            options = collection.create_options()
+            if collection.name in differing and options.get("validator") and options.get("validationLevel") != "off":
+                validators.append(
+                    DeclaredValidator(
+                        collection.name,
+                        options["validator"],
+                        options.get("validationLevel", "strict"),
+                        options.get("validationAction", "error"),
+                    )
+                )
+        missing = self.indexes.plan().of(Step.CREATE, Step.WAIT)
+        indexes = [DeclaredIndex(one.collection, one.document) for one in missing if one.document.get("unique")]
+        return Declared(tuple(validators), tuple(indexes))
 
     def declared_changes(self) -> DeclaredChanges:
         """What a migration would have to do to make the database as declared. Reads only."""

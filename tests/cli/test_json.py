@@ -21,6 +21,7 @@ ROUND = {
     "status": "healthy",
     "indexes plan": "inSync",
     "migrate plan": "steps",
+    "migrate rehearse": "verdict",
     "migrate up --steps 1": "ran",
     "indexes apply": "created",
     "seed run": "ran",

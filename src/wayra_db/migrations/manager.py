@@ -57,11 +57,15 @@ class MigrationResult:
 
 
 class MigrationManager:
-    """Plans, runs, rolls back and reports the migrations of one folder on one database."""
+    """Plans, runs, rolls back and reports the migrations of one folder on one database.
 
-    def __init__(self, guard: Guard, directory: Path) -> None:
+    Without `with_hooks` the project's own code around runs, `_hooks.py`, is left out.
+    """
+
+    def __init__(self, guard: Guard, directory: Path, *, with_hooks: bool = True) -> None:
         self._guard = guard
         self._directory = directory
+        self._with_hooks = with_hooks
 
     def files(self) -> tuple[Migration, ...]:
         """The migration files, read without running them or touching the database."""
@@ -270,6 +274,7 @@ class MigrationManager:
         return records, checkpoints.read_checkpoints(self._guard.deployment) if half_done else {}
 
     def _run(self, plan: MigrationPlan, lease: Lease) -> MigrationResult:
+        commit = current_commit(self._directory)
         return MigrationResult(
-            plan.direction, run_plan(plan, self._guard, lease, commit=current_commit(self._directory))
+            plan.direction, run_plan(plan, self._guard, lease, commit=commit, with_hooks=self._with_hooks)
         )

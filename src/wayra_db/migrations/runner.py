@@ -43,19 +43,22 @@ class Done:
         return {"version": self.version, "seconds": round(self.seconds, 4), "documents": dict(self.written)}
 
 
-def run_plan(plan: MigrationPlan, guard: Guard, lease: Lease, *, commit: str | None) -> tuple[Done, ...]:
+def run_plan(
+    plan: MigrationPlan, guard: Guard, lease: Lease, *, commit: str | None, with_hooks: bool = True
+) -> tuple[Done, ...]:
     """Run every step; returns what each did.
 
     All files, hooks included, are executed once before the first step, so that an import error stops the run before
     anything changed. An atomic step and its record commit together; a batched one commits each batch with its
     checkpoint; another is recorded as `started` first, then as applied or failed. `commit` goes to the audit log.
+    Without `with_hooks` the project's own code around the run is left out.
     Raises MigrationFailedError with what was done before, HookFailedError, CancelledError between two steps or two
     batches, LockLostError.
     """
     if not plan.steps:
         return ()
     modules = {step.migration.version: _load(step) for step in plan.steps}
-    around = hooks.load_hooks(plan.steps[0].migration.path.parent)
+    around = hooks.load_hooks(plan.steps[0].migration.path.parent) if with_hooks else hooks.Hooks()
     done: list[Done] = []
     with UnitRunner(guard.deployment, lease) as units:
         run = _Run(plan, guard, lease, units, commit)

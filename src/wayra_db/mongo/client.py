@@ -56,6 +56,22 @@ class Deployment:
         return f"Deployment({self.address!r}, {self.database_name!r})"
 
     @property
+    def uri(self) -> str | None:
+        """What another process connects with; it holds the password, so it is never shown. None for a given client."""
+        return self._uri
+
+    def elsewhere(self, database_name: str) -> Deployment:
+        """Another database of the same deployment, over the same client, which stays this one's to close."""
+        return Deployment(
+            self.client,
+            database_name,
+            address=self.address,
+            uri=self._uri,
+            options=self._options,
+            tally=self.tally,
+        )
+
+    @property
     def database(self) -> Database[Document]:
         """The database for user data, with the client's own read and write concerns."""
         return self.client[self.database_name]
