@@ -1,0 +1,6 @@
+"""`indexes` and its verbs. Importing a file of verbs adds them to the group."""
+
+from wayra_db.cli.indexes import apply, plan
+from wayra_db.cli.indexes._group import indexes
+
+__all__ = ["apply", "indexes", "plan"]
