@@ -30,6 +30,8 @@ class Action(StrEnum):
     APPLY_SCHEMA = "apply_schema"
     APPLY_INDEXES = "apply_indexes"
     DROP_INDEXES = "drop_indexes"
+    EXPIRE_DOCUMENTS = "expire_documents"
+    INDEX_SENSITIVE_FIELDS = "index_sensitive_fields"
     SEED = "seed"
     RESET = "reset"
     CLEAR = "clear"
@@ -83,7 +85,21 @@ POLICY: Mapping[Action, Rule] = {
     Action.REHEARSE: Rule("rehearsing migrations on a copy", _YES, _YES, _YES),
     Action.APPLY_SCHEMA: Rule("applying collections and validators", _YES, _YES, _YES),
     Action.APPLY_INDEXES: Rule("applying indexes", _YES, _YES, _YES),
-    Action.DROP_INDEXES: Rule("dropping undeclared indexes", _YES, _YES, _WITH_FLAG),
+    Action.DROP_INDEXES: Rule(
+        "dropping indexes",
+        _YES,
+        _YES,
+        NeedsPermission("Say so: wayra-db indexes apply --allow-production, or indexes retire for a single one."),
+    ),
+    Action.EXPIRE_DOCUMENTS: Rule(
+        "letting documents expire", _YES, _YES, NeedsPermission("Say so: wayra-db indexes apply --allow-expiry.")
+    ),
+    Action.INDEX_SENSITIVE_FIELDS: Rule(
+        "a text or wildcard index over sensitive fields",
+        _YES,
+        _YES,
+        NeedsPermission("Say so: wayra-db indexes apply --allow-sensitive."),
+    ),
     Action.SEED: Rule("seeding", _YES, _YES, _NOT_HERE),
     Action.RESET: Rule("resetting the database", _YES, _YES, _NOT_HERE),
     Action.CLEAR: Rule("clearing collections", _YES, _YES, _NOT_HERE),
