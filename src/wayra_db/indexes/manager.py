@@ -146,6 +146,7 @@ class IndexManager:
             current = confirmed
             self._require_drops(current)
             self._validator.require(current)
+            asking.sweep(self._guard.deployment)
             interrupted = self._interrupted()
             sentences = [sentence for _, said in interrupted for sentence in said]
             tell_interrupted(self._guard, sentences)
