@@ -9,7 +9,9 @@ the object mappers and index managers do that were looked at. The indexes are dr
 
 How to read it: the machine is shared, so seconds say little and the ratio of the two within one round says much. `x one
 by one` is the median of the rounds' ratios, below 1 when one pass is quicker. What `apply` does beside building is in
-its time: the lock, the plan, the look for duplicates, the record, the log.
+its time: the lock, the plan, the look for duplicates, the record, the log. The indexes of one pass share the memory
+that the server gives to a build (--build-memory, 200 MB by default), so with many keys each of them sorts on disk
+sooner. Where a collection is so small or so compressible that its scans cost nothing, that can cost more.
 
 Then a plan with nothing to do, on Wayra's declarations: the commands that the server sees of it, and how long it takes
 against as many plain `listIndexes`.
