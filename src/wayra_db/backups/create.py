@@ -7,45 +7,33 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from wayra_db.backups import definitions as catalog
 from wayra_db.backups import manifest as manifests
 from wayra_db.backups import oplog
 from wayra_db.backups.definitions import Definition
 from wayra_db.backups.encryption import require_recipients
 from wayra_db.backups.folder import NewFolder, new_folder, remove_partials, require_free
 from wayra_db.backups.layout import Layout, extended, metadata_text, prelude_text
-from wayra_db.backups.manifest import Codec, CollectionEntry, Consistency, LeftOut, Manifest, OplogEntry, Reason
-from wayra_db.backups.moment import MOVED, Moment, Reached, choose_moment, describe
+from wayra_db.backups.manifest import Codec, CollectionEntry, Consistency, Manifest, OplogEntry, Reason
+from wayra_db.backups.moment import Reached, describe
 from wayra_db.backups.names import default_name, require_backup_name
 from wayra_db.backups.packing import FrameFile, Packer, Written
-from wayra_db.backups.policy import (
-    Protection,
-    decide_protection,
-    masks_of,
-    require_codec,
-    require_space,
-    select,
-)
+from wayra_db.backups.policy import decide_protection, require_codec, require_space
 from wayra_db.backups.redact import Masker
-from wayra_db.backups.streaming import MovedError, Source, Streaming, make_sources
+from wayra_db.backups.survey import Survey, Wish, applied_versions, read_all, survey, with_attempts
 from wayra_db.environment import Action
 from wayra_db.errors import BackupError, ConfigError
-from wayra_db.events import Notice, Progress, SecurityEvent, notify
+from wayra_db.events import Notice, SecurityEvent, notify
 from wayra_db.guard import Guard
-from wayra_db.mongo.client import Deployment
 from wayra_db.mongo.errors import translated
 from wayra_db.schema.collection import Collection
 
-ATTEMPTS = 3
-HISTORY = "_wayra_migrations"
-APPLIED = "applied"
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 TASK = "backup"
 
@@ -89,13 +77,10 @@ class _Order:
     folder: Path
     name: str | None
     reason: Reason
-    only: Sequence[str] | None
-    exclude: Sequence[str]
-    protection: Protection
+    wish: Wish
+    recipients: tuple[str, ...]
     codec: Codec
     level: int | None
-    readers: int
-    declared: Sequence[Collection]
 
 
 def create_backup(
@@ -135,54 +120,26 @@ def create_backup(
         plaintext=plaintext,
         recipients=recipients,
     )
-    protection = Protection(protection.redact, require_recipients(protection.recipients))
+    encrypted_to = require_recipients(protection.recipients)
     if name is not None:
         require_free(folder / require_backup_name(name))
-    readers = jobs or max(2, min(8, 2 * (os.cpu_count() or 1)))
-    order = _Order(
-        guard, folder, name, reason, collections, exclude, protection, codec, level, readers, tuple(declared)
-    )
+    wish = Wish(collections, exclude, protection.redact, jobs or default_jobs(), tuple(declared))
+    order = _Order(guard, folder, name, reason, wish, encrypted_to, codec, level)
     with translated(guard.deployment.address), _disk_errors(folder):
-        return _with_attempts(order)
+        return with_attempts(guard, lambda: _attempt(order), nothing_left="nothing is left of the backup")
 
 
-def _with_attempts(order: _Order) -> BackupResult:
-    guard = order.guard
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            return _attempt(order)
-        except MovedError as moved:
-            if attempt == ATTEMPTS:
-                raise BackupError(
-                    f"collection {moved.collection} was dropped, renamed or made anew while it was read, "
-                    f"{ATTEMPTS} times in a row; nothing is left of the backup",
-                    hint="Run it again when no migration or restore is under way; `--exclude` leaves a collection out.",
-                ) from moved
-            text = f"collection {moved.collection} was dropped, renamed or made anew meanwhile; beginning again"
-            notify(guard.observer, Notice(text, "warning"))
-            guard.stop.check()
-    raise AssertionError("unreachable")
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """The database as it is at the moment of the backup."""
-
-    definitions: tuple[Definition, ...]
-    left_out: tuple[LeftOut, ...]
-    sources: tuple[Source, ...]
-    moment: Moment
-    beginning: oplog.Beginning
-    redacted: bool
-    redactions: Mapping[str, Mapping[str, str]]
-    size: int
+def default_jobs() -> int:
+    """How many cursors read side by side: the server works for one while another's bytes are packed."""
+    return max(2, min(8, 2 * (os.cpu_count() or 1)))
 
 
 def _attempt(order: _Order) -> BackupResult:
     guard, started, created_at = order.guard, time.monotonic(), datetime.now(UTC)
     name = order.name or _free_name(order.folder, default_name(guard.deployment.database_name, created_at))
     masker = Masker()
-    known = _look(order, masker)
+    known = survey(guard.deployment, order.wish, masker)
+    require_space(known.size, order.codec, _free_space(order.folder), str(order.folder))
     notify(guard.observer, SecurityEvent(Action.BACKUP_CREATE.value, "allowed", guard.environment.value, name))
     remove_partials(order.folder, older_than_seconds=0, now=time.time())
     with ExitStack() as ending, new_folder(order.folder, name) as folder:
@@ -195,66 +152,12 @@ def _attempt(order: _Order) -> BackupResult:
     return BackupResult(manifest, order.folder / name, time.monotonic() - started)
 
 
-def _look(order: _Order, masker: Masker) -> _Known:
-    """Everything that is read before anything is written."""
-    deployment = order.guard.deployment
-    definitions, moment, beginning = _settled(order)
-    selection = select((one.name for one in definitions), only=order.only, exclude=order.exclude)
-    chosen = tuple(one for one in definitions if one.name in selection.names)
-    left_out = selection.left_out
-    masks = masks_of(order.declared, (one.name for one in chosen)) if order.protection.redact else {}
-    # Its buckets hold the values in columns, compressed: no pipeline can leave some of them out.
-    unmaskable = {one.name for one in chosen if one.kind == "timeseries" and one.name in masks}
-    why = "a time series with sensitive fields, which only a whole backup can hold"
-    left_out += tuple(LeftOut(name, why) for name in sorted(unmaskable))
-    chosen = tuple(one for one in chosen if one.name not in unmaskable)
-    redactions = {name: masker.redaction(paths) for name, paths in masks.items() if name not in unmaskable}
-    stats = catalog.read_stats(deployment, chosen)
-    size = sum(one.size for one in stats.values())
-    require_space(size, order.codec, _free_space(order.folder), str(order.folder))
-    return _Known(
-        definitions=chosen,
-        left_out=left_out,
-        sources=make_sources(deployment, chosen, stats, moment, redactions, readers=order.readers),
-        moment=moment,
-        beginning=beginning,
-        redacted=bool(masks),
-        redactions={name: {path: mask.value for path, mask in masks[name].items()} for name in redactions},
-        size=size,
-    )
-
-
-def _settled(order: _Order) -> tuple[tuple[Definition, ...], Moment, oplog.Beginning]:
-    """The definitions and the moment, with nothing created, dropped or changed between the two."""
-    from pymongo.errors import OperationFailure
-
-    deployment = order.guard.deployment
-    before = catalog.read_definitions(deployment)
-    for _ in range(10):
-        try:
-            moment = choose_moment(deployment, before)
-        except OperationFailure as error:
-            if error.code not in MOVED:
-                raise
-            before = catalog.read_definitions(deployment)
-            continue
-        beginning = oplog.find_beginning(deployment, moment)
-        after = catalog.read_definitions(deployment)
-        if catalog.same(before, after):
-            return before, moment, beginning
-        before = after
-    raise BackupError(
-        "collections are being created, changed or dropped all the time; nothing was written",
-        hint="Run it again when no migration or restore is under way.",
-    )
-
-
 def _write(
-    order: _Order, known: _Known, folder: NewFolder, masker: Masker, name: str, created_at: datetime
+    order: _Order, known: Survey, folder: NewFolder, masker: Masker, name: str, created_at: datetime
 ) -> Manifest:
     from wayra_db import __version__
 
-    deployment, recipients = order.guard.deployment, order.protection.recipients
+    deployment, recipients = order.guard.deployment, order.recipients
     layout = Layout(deployment.database_name, order.codec, bool(recipients))
     with Packer(order.codec, order.level, threads=os.cpu_count() or 1) as packer:
 
@@ -262,14 +165,14 @@ def _write(
             source = one.source or one.name
             return FrameFile(folder, layout.data(source), layout.frames(source), packer, recipients=recipients)
 
-        written, reached = _read_all(order, known, open_file, masker)
+        written, reached = read_all(order.guard, known, open_file, masker, readers=order.wish.readers, task=TASK)
         slice_, reached = _slice(order, known, folder, layout, packer, reached)
     capabilities = deployment.capabilities
     for one in known.definitions:
         folder.write(layout.metadata(one.name), layout.small(metadata_text(one)))
     folder.write(layout.prelude, layout.small(prelude_text(capabilities.version, __version__)))
     kind, at, note = describe(reached, topology=capabilities.topology)
-    if kind != "snapshot" and note:
+    if note:
         notify(order.guard.observer, Notice(f"consistency: {note}", "warning" if kind == "none" else "info"))
     return Manifest(
         id=secrets.token_hex(16),
@@ -292,7 +195,7 @@ def _write(
         recipients=recipients,
         redacted=known.redacted,
         redactions=known.redactions,
-        applied=_applied(deployment, known),
+        applied=applied_versions(deployment, known),
         collections=tuple(_entry(one, layout, written.get(one.name)) for one in known.definitions),
         oplog=slice_,
         files=dict(folder.files),
@@ -300,68 +203,28 @@ def _write(
     )
 
 
-def _read_all(
-    order: _Order, known: _Known, open_file: Callable[[Definition], FrameFile], masker: Masker
-) -> tuple[dict[str, Written], Reached]:
-    guard = order.guard
-    deployment = guard.deployment
-
-    def look(done: int) -> None:
-        # The server's idea of the size is one, so the end is only said when it has come.
-        notify(guard.observer, Progress(TASK, min(done, known.size), known.size, "bytes"))
-        guard.stop.check()
-
-    streaming = Streaming[Written](deployment, open_file, readers=order.readers, masker=masker, on_look=look)
-    written, late = streaming.run(known.sources)
-    if late:
-        names = ", ".join(source.definition.name for source in late)
-        text = f"the server's window for snapshots has ended; reading again as of now: {names}"
-        notify(guard.observer, Notice(text, "warning"))
-        rest, _ = streaming.run([source.outside_the_snapshot() for source in late])
-        written |= rest
-    outside = tuple(source.definition.name for source in known.sources if source.moment.at is None or source in late)
-    _require_unmoved(deployment, known, outside)
-    return written, Reached(known.moment, outside, too_old=bool(late))
-
-
-def _require_unmoved(deployment: Deployment, known: _Known, outside: Sequence[str]) -> None:
-    """Raise MovedError for a collection that was read by its name alone and is another one now.
-
-    A snapshot's find by uuid has told so itself; a later drop or change is then none of the backup's business.
-    """
-    looked_at = [one for one in known.definitions if one.name in outside or not known.moment.with_uuid]
-    if not looked_at:
-        return
-    if moved := catalog.gone(looked_at, catalog.read_uuids(deployment)):
-        raise MovedError(moved[0])
-
-
 def _slice(
-    order: _Order, known: _Known, folder: NewFolder, layout: Layout, packer: Packer, reached: Reached
+    order: _Order, known: Survey, folder: NewFolder, layout: Layout, packer: Packer, reached: Reached
 ) -> tuple[OplogEntry | None, Reached]:
     """The oplog slice, where it is needed and can be had."""
     deployment = order.guard.deployment
-
-    def without(why: str) -> tuple[None, Reached]:
-        return None, Reached(reached.moment, reached.outside, reached.too_old, None, why)
-
     if not reached.outside or deployment.capabilities.topology == "standalone":
         return None, reached
     if known.redacted:
-        return without("the oplog would hold the sensitive fields that are left out")
+        return None, replace(reached, no_slice="the oplog would hold the sensitive fields that are left out")
     begin = known.beginning.at
     if begin is None:
-        return without(known.beginning.why_not)
+        return None, replace(reached, no_slice=known.beginning.why_not)
     end = oplog.last_majority(deployment)
-    file = FrameFile(folder, layout.oplog_data, layout.oplog_frames, packer, recipients=order.protection.recipients)
+    file = FrameFile(folder, layout.oplog_data, layout.oplog_frames, packer, recipients=order.recipients)
     try:
         oplog.capture(deployment, begin, end, [one.name for one in known.definitions], file)
     except oplog.NoSliceError as error:
         file.abandon()
-        return without(str(error))
+        return None, replace(reached, no_slice=str(error))
     done = file.close()
     entry = OplogEntry(layout.oplog_data, layout.oplog_frames, done.documents, done.bytes, done.sha256, begin, end)
-    return entry, Reached(reached.moment, reached.outside, reached.too_old, end)
+    return entry, replace(reached, slice_end=end)
 
 
 def _entry(one: Definition, layout: Layout, written: Written | None) -> CollectionEntry:
@@ -379,24 +242,6 @@ def _entry(one: Definition, layout: Layout, written: Written | None) -> Collecti
         data=layout.data(source) if source and written else None,
         frames=layout.frames(source) if source and written else None,
     )
-
-
-def _applied(deployment: Deployment, known: _Known) -> tuple[int, ...]:
-    """The versions that the history called applied at the moment of the backup. One read."""
-    if not any(one.name == HISTORY for one in known.definitions):
-        return ()
-    reply = deployment.database.command(
-        {
-            "find": HISTORY,
-            "filter": {"state": APPLIED},
-            "projection": {"_id": 1},
-            "sort": {"_id": 1},
-            "batchSize": 1_000_000,
-            "singleBatch": True,
-            **(Moment(None, known.moment.majority) if known.moment.at is None else known.moment).read_concern(),
-        }
-    )
-    return tuple(one["_id"] for one in reply["cursor"]["firstBatch"])
 
 
 def _free_name(folder: Path, name: str) -> str:

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wayra_db.backups.catalog import BackupEntry, list_backups
+from wayra_db.environment import Action
 from wayra_db.guard import Guard
 from wayra_db.schema.collection import Collection
 
 if TYPE_CHECKING:
+    from wayra_db.backups.clone import CloneResult
     from wayra_db.backups.create import BackupResult
     from wayra_db.backups.manifest import Codec, Reason
 
@@ -78,3 +80,44 @@ class BackupManager:
             jobs=jobs,
             declared=self._collections,
         )
+
+    def clone(
+        self,
+        to_uri: str,
+        *,
+        to_database: str | None = None,
+        collections: Sequence[str] | None = None,
+        exclude: Sequence[str] = (),
+        redact: bool = False,
+        include_sensitive: bool = False,
+        jobs: int | None = None,
+    ) -> CloneResult:
+        """Copy the database into an empty one, with no file between. Only reads here, and takes no lock.
+
+        The other one is `to_database`, or the one that the URI names, or one of the same name. `redact` leaves
+        sensitive fields out; in production it is that or `include_sensitive`. Raises RefusedError, ConnectionFailedError
+        and RestoreConflictError before anything is written; what fails later is dropped there again.
+        """
+        from wayra_db.backups.clone import clone_database
+        from wayra_db.mongo.client import connect
+        from wayra_db.settings.uri import database_in_uri, redact_uri
+
+        guard = self._guard
+        guard.require(Action.BACKUP_CREATE)
+        name = to_database or database_in_uri(to_uri) or guard.deployment.database_name
+        target = connect(
+            to_uri, name, address=redact_uri(to_uri), server_selection_timeout_seconds=10.0, observer=guard.observer
+        )
+        try:
+            return clone_database(
+                guard,
+                target,
+                collections=collections,
+                exclude=exclude,
+                redact=redact,
+                include_sensitive=include_sensitive,
+                jobs=jobs,
+                declared=self._collections,
+            )
+        finally:
+            target.close()

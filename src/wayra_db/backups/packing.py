@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from wayra_db.backups.batches import Run
-from wayra_db.backups.codecs import CODECS, FrameCodec
+from wayra_db.backups.codecs import CODECS, FrameCodec, checksum
 from wayra_db.backups.encryption import encrypting
 from wayra_db.backups.folder import HashedFile, NewFolder
 from wayra_db.backups.manifest import FORMAT, Codec
@@ -55,7 +55,7 @@ class Packed:
 
     frame: bytes
     run: Run
-    sha256: str
+    checksum: str
 
 
 class Packer:
@@ -79,7 +79,7 @@ class Packer:
         return self._pool.submit(self._pack, run)
 
     def _pack(self, run: Run) -> Packed:
-        return Packed(self.codec.pack(run.data, self.level), run, hashlib.sha256(run.data).hexdigest())
+        return Packed(self.codec.pack(run.data, self.level), run, checksum(run.data))
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +170,7 @@ class FrameFile:
         if self._hash is not None:
             self._hash.update(run.data)
         self._sink.write(packed.frame)
-        self._list.append([self._offset, len(packed.frame), len(run.data), run.documents, packed.sha256])
+        self._list.append([self._offset, len(packed.frame), len(run.data), run.documents, packed.checksum])
         self._offset += len(packed.frame)
         self._documents += run.documents
         self._bytes += len(run.data)
