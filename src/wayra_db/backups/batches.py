@@ -29,7 +29,7 @@ _FIXED = {1: 8, 6: 0, 7: 12, 8: 1, 9: 8, 10: 0, 16: 4, 17: 8, 18: 8, 19: 16, 127
 class Run:
     """Whole documents as raw BSON, one after the other."""
 
-    data: bytes
+    data: bytes | memoryview
     documents: int
 
 
@@ -127,12 +127,17 @@ def runs(documents: Iterator[memoryview] | Iterator[bytes], size: int = FRAME_BY
         length = len(document)
         # Half as much again is let pass: a batch that came out a little large makes no tiny run at its end.
         if gathered >= size * 3 // 2 or (pieces and gathered + length > 2 * size):
-            yield Run(b"".join(pieces), len(pieces))
+            yield _run(pieces)
             pieces, gathered = [], 0
         pieces.append(document)
         gathered += length
     if pieces:
-        yield Run(b"".join(pieces), len(pieces))
+        yield _run(pieces)
+
+
+def _run(pieces: list[memoryview | bytes]) -> Run:
+    # One large document is handed on as it lies in the reply, which holds little else.
+    return Run(pieces[0] if len(pieces) == 1 else b"".join(pieces), len(pieces))
 
 
 def next_batch_size(documents: int, size: int) -> int:

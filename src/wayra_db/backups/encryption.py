@@ -72,7 +72,8 @@ def encrypting(file: Writable, recipients: Sequence[str]) -> Iterator[IO[bytes]]
     reading, writing = os.pipe()
     source = os.fdopen(reading, "rb", buffering=PIPE_BUFFER)
     target = os.fdopen(writing, "wb", buffering=0)
-    worker = _Worker(lambda: pyrage.encrypt_io(source, _Target(file), keys), source.close)
+    encrypted = _Target(file)
+    worker = _Worker(lambda: pyrage.encrypt_io(source, encrypted, keys), source.close, encrypted)
     given_up = True
     try:
         yield cast(IO[bytes], _WholeWrites(target, worker))
@@ -95,14 +96,19 @@ def decrypting(file: Readable, identities: Sequence[str] | Path) -> IO[bytes]:
     reading, writing = os.pipe()
     source = os.fdopen(reading, "rb", buffering=0)
     target = os.fdopen(writing, "wb", buffering=0)
-    worker = _Worker(lambda: pyrage.decrypt_io(_Source(file), _Target(target), keys), target.close)
+    encrypted = _Source(file)
+    worker = _Worker(lambda: pyrage.decrypt_io(encrypted, _Target(target), keys), target.close, encrypted)
     return io.BufferedReader(_Decrypted(source, worker), PIPE_BUFFER)
 
 
 class _Worker:
-    """The thread of one call; `after` closes its end of the pipe, so that the other end sees it end."""
+    """The thread of one call; `after` closes its end of the pipe, so that the other end sees it end.
 
-    def __init__(self, call: Callable[[], None], after: Callable[[], None]) -> None:
+    `file` is the one that is not a pipe. The package reports its errors as text, so they are taken from it.
+    """
+
+    def __init__(self, call: Callable[[], None], after: Callable[[], None], file: _Target | _Source) -> None:
+        self._file = file
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, args=(call, after), name="wayra-age", daemon=True)
         self._thread.start()
@@ -124,6 +130,8 @@ class _Worker:
         """Raise what the call has raised, in our words; nothing when it ended well."""
         if self._failure is None:
             return
+        if self._file.failure is not None:
+            raise self._file.failure
         pyrage = _pyrage()
         if isinstance(self._failure, pyrage.DecryptError):
             raise BackupError(
@@ -139,11 +147,16 @@ class _Target:
 
     def __init__(self, file: Writable | IO[bytes]) -> None:
         self._file = file
+        self.failure: BaseException | None = None
 
     def write(self, data: bytes) -> int:
         view = memoryview(data)
-        while view:
-            view = view[self._file.write(view) :]
+        try:
+            while view:
+                view = view[self._file.write(view) :]
+        except BaseException as error:
+            self.failure = error
+            raise
         return len(data)
 
     def flush(self) -> None:
@@ -155,9 +168,14 @@ class _Source:
 
     def __init__(self, file: Readable) -> None:
         self._file = file
+        self.failure: BaseException | None = None
 
     def read(self, size: int = -1) -> bytes:
-        return self._file.read(size)
+        try:
+            return self._file.read(size)
+        except BaseException as error:
+            self.failure = error
+            raise
 
 
 class _WholeWrites(io.RawIOBase):

@@ -65,7 +65,7 @@ class Layout:
     def small(self, text: str) -> bytes:
         """The content of a metadata or prelude file: `mongorestore --gzip` expects those to be compressed as well."""
         content = text.encode()
-        return CODECS["gzip"].pack(content, None) if self.codec == "gzip" else content
+        return bytes(CODECS["gzip"].pack(content, None)) if self.codec == "gzip" else content
 
 
 def extended(value: Mapping[str, Any]) -> dict[str, Any]:

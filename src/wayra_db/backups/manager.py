@@ -95,8 +95,8 @@ class BackupManager:
         """Copy the database into an empty one, with no file between. Only reads here, and takes no lock.
 
         The other one is `to_database`, or the one that the URI names, or one of the same name. `redact` leaves
-        sensitive fields out; in production it is that or `include_sensitive`. Raises RefusedError, ConnectionFailedError
-        and RestoreConflictError before anything is written; what fails later is dropped there again.
+        sensitive fields out; in production it is that or `include_sensitive`. Raises RefusedError,
+        ConnectionFailedError and RestoreConflictError before anything is written; what fails later is dropped again.
         """
         from wayra_db.backups.clone import clone_database
         from wayra_db.mongo.client import connect

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from wayra_db.backups.budget import Budget
 from wayra_db.backups.moment import Moment, Position
 from wayra_db.backups.packing import FrameFile
 from wayra_db.backups.reading import Reading, read_directly
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 COLLECTION = "oplog.rs"
 FIRST_BATCH = 1000
+OPLOG_BYTES = 16 * 1024 * 1024
 
 
 class NoSliceError(Exception):
@@ -72,7 +74,7 @@ def capture(deployment: Deployment, begin: Position, end: Position, names: Itera
     local = deployment.client["local"]
     reading = Reading(COLLECTION, None, Moment(None, majority=True), filter=_filter(begin, end, database, spaces))
     try:
-        for run in read_directly(local, reading, FIRST_BATCH):
+        for run in read_directly(local, reading, FIRST_BATCH, Budget(OPLOG_BYTES)):
             file.put(run)
         # Looked at last: had it reached back only at the start, entries may have gone while they were read.
         first = local[COLLECTION].find_one({}, {"ts": 1}, sort=[("$natural", 1)])

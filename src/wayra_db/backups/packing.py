@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from wayra_db.backups.batches import Run
+from wayra_db.backups.budget import Budget
 from wayra_db.backups.codecs import CODECS, FrameCodec, checksum
 from wayra_db.backups.encryption import encrypting
 from wayra_db.backups.folder import HashedFile, NewFolder
 from wayra_db.backups.manifest import FORMAT, Codec
 
-BYTES_IN_FLIGHT = 24 * 1024 * 1024
+BYTES_IN_FLIGHT = 12 * 1024 * 1024
 
 
 class Writable(Protocol):
@@ -28,32 +29,11 @@ class Writable(Protocol):
         """All of it."""
 
 
-class Budget:
-    """So many bytes may be under way; whoever brings more waits. One too large for it passes when it is alone."""
-
-    def __init__(self, total: int = BYTES_IN_FLIGHT) -> None:
-        self._total = total
-        self._used = 0
-        self._changed = threading.Condition()
-
-    def take(self, amount: int) -> None:
-        """Wait until there is room."""
-        with self._changed:
-            self._changed.wait_for(lambda: not self._used or self._used + amount <= self._total)
-            self._used += amount
-
-    def give_back(self, amount: int) -> None:
-        """Make room."""
-        with self._changed:
-            self._used -= amount
-            self._changed.notify_all()
-
-
 @dataclass(frozen=True, slots=True)
 class Packed:
     """A frame, and what is in it."""
 
-    frame: bytes
+    frame: bytes | memoryview
     run: Run
     checksum: str
 
@@ -64,7 +44,7 @@ class Packer:
     def __init__(self, codec: Codec, level: int | None, *, threads: int) -> None:
         self.codec: FrameCodec = CODECS[codec]
         self.level = level
-        self.budget = Budget()
+        self.budget = Budget(BYTES_IN_FLIGHT)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="wayra-pack")
 
     def __enter__(self) -> Packer:

@@ -19,15 +19,20 @@ _SAMPLES_PER_RANGE = 20
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """From `low` to before `high`, both as `{_id: ...}`; None has no end."""
+    """From `low` to before `high`, both as `{_id: ...}`; None has no end.
+
+    `greatest` is the greatest possible `_id` alone, MaxKey: the server takes it for the end of a range without an end,
+    and leaves it out.
+    """
 
     low: Mapping[str, Any] | None = None
     high: Mapping[str, Any] | None = None
+    greatest: bool = False
 
     @property
     def whole(self) -> bool:
         """Whether it is all of the collection."""
-        return self.low is None and self.high is None
+        return self.low is None and self.high is None and not self.greatest
 
 
 EVERYTHING = Range()
@@ -56,7 +61,9 @@ def _has_id_index(definition: Definition) -> bool:
 
 def between(bounds: Sequence[Mapping[str, Any]]) -> tuple[Range, ...]:
     """The ranges that the bounds make, which are in order. Pure."""
-    return tuple(Range(low, high) for low, high in pairwise([None, *bounds, None]))
+    if not bounds:
+        return WHOLE
+    return (*(Range(low, high) for low, high in pairwise([None, *bounds, None])), Range(greatest=True))
 
 
 def split(

@@ -7,7 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from wayra_db.backups.batches import Run, documents_of, next_batch_size, read_reply, runs
+from wayra_db.backups.batches import FRAME_BYTES, Run, documents_of, next_batch_size, read_reply, runs
+from wayra_db.backups.budget import Budget
 from wayra_db.backups.documents import split
 from wayra_db.backups.moment import Moment
 from wayra_db.backups.ranges import EVERYTHING, Range
@@ -30,7 +31,7 @@ class Reading:
     filter: Mapping[str, Any] | None = None
 
 
-def read(deployment: Deployment, reading: Reading, batch_size: int) -> Generator[Run, None, None]:
+def read(deployment: Deployment, reading: Reading, batch_size: int, budget: Budget) -> Generator[Run, None, None]:
     """The documents in runs of about 1 MiB. The cursor is closed on the server when the iteration is given up.
 
     Raises the driver's errors. Takes a session of its own, so that several threads may read side by side.
@@ -38,7 +39,7 @@ def read(deployment: Deployment, reading: Reading, batch_size: int) -> Generator
     # A cluster's cursor lives in one of its routers, and only the driver's own cursors find back to theirs.
     if deployment.capabilities.sharded:
         return _read_by_cursor(deployment, reading, batch_size)
-    return read_directly(deployment.database, reading, batch_size)
+    return read_directly(deployment.database, reading, batch_size, budget)
 
 
 def _command(reading: Reading, batch_size: int) -> dict[str, Any]:
@@ -57,7 +58,11 @@ def _command(reading: Reading, batch_size: int) -> dict[str, Any]:
     command: dict[str, Any] = {"find": reading.collection, "batchSize": batch_size, **common}
     if reading.filter is not None:
         command["filter"] = reading.filter
-    if not reading.range.whole:
+    if reading.range.greatest:
+        from bson.max_key import MaxKey
+
+        command["filter"] = {"_id": MaxKey()}
+    elif not reading.range.whole:
         command["hint"] = {"_id": 1}
         if reading.range.low is not None:
             command["min"] = reading.range.low
@@ -66,8 +71,10 @@ def _command(reading: Reading, batch_size: int) -> dict[str, Any]:
     return command
 
 
-def read_directly(database: Database[dict[str, Any]], reading: Reading, batch_size: int) -> Generator[Run, None, None]:
-    """As `read`, from one server, by plain commands."""
+def read_directly(
+    database: Database[dict[str, Any]], reading: Reading, batch_size: int, budget: Budget
+) -> Generator[Run, None, None]:
+    """As `read`, from one server, by plain commands. While a batch is worked at, its size is held of the budget."""
     from bson.codec_options import CodecOptions
     from bson.raw_bson import RawBSONDocument
     from pymongo.errors import PyMongoError
@@ -77,15 +84,18 @@ def read_directly(database: Database[dict[str, Any]], reading: Reading, batch_si
     with database.client.start_session(causal_consistency=False) as session:
         try:
             command = _command(reading, batch_size)
+            size = FRAME_BYTES
             while True:
-                cursor = database.command(command, codec_options=raw, session=session)["cursor"].raw
-                reply = read_reply(cursor)
-                cursor_id = reply.cursor_id
-                documents, size = 0, 0
-                for run in runs(documents_of(cursor, reply)):
-                    documents, size = documents + run.documents, size + len(run.data)
-                    yield run
-                del cursor
+                with budget.holding(size):
+                    cursor = database.command(command, codec_options=raw, session=session)["cursor"].raw
+                    reply = read_reply(cursor)
+                    cursor_id = reply.cursor_id
+                    documents, size = 0, 0
+                    for run in runs(documents_of(cursor, reply)):
+                        documents, size = documents + run.documents, size + len(run.data)
+                        yield run
+                        del run
+                    del cursor
                 if not cursor_id:
                     return
                 command = {

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from wayra_db.backups.batches import Run, next_batch_size
+from wayra_db.backups.budget import Budget
 from wayra_db.backups.definitions import Definition, Stats
 from wayra_db.backups.moment import MOVED, SNAPSHOT_TOO_OLD, Moment
 from wayra_db.backups.ranges import WHOLE, Range, how_many, may_split, split
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from wayra_db.mongo.client import Deployment
 
 LOOK_SECONDS = 0.1
+BYTES_BEING_READ = 16 * 1024 * 1024
 
 R = TypeVar("R", covariant=True)
 
@@ -142,6 +144,7 @@ class Streaming(Generic[R]):
         self._halt = threading.Event()
         self._counting = threading.Lock()
         self._bytes = 0
+        self._budget = Budget(BYTES_BEING_READ)
 
     def run(self, sources: Sequence[Source]) -> tuple[dict[str, R], tuple[Source, ...]]:
         """Read all of them. Returns what each sink said, and the sources whose snapshot was too old: nothing of those
@@ -201,7 +204,7 @@ class Streaming(Generic[R]):
         sink = reading.sink()
         asked = Reading(definition.source or "", definition.uuid, source.moment, part, source.redaction.pipeline)
         first = next_batch_size(source.stats.documents, source.stats.size)
-        runs = read(self._deployment, asked, first)
+        runs = read(self._deployment, asked, first, self._budget)
         try:
             for run in runs:
                 if self._halt.is_set() or reading.late:
