@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
-from wayra_db import locking, meta
+from wayra_db import locking, meta, sourcefile
 from wayra_db.environment import Action, Allowed, require
 from wayra_db.environment import check as decide
 from wayra_db.errors import (
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pymongo import MongoClient
 
     from wayra_db.backups import BackupManager
+    from wayra_db.backups.create import BackupResult
     from wayra_db.health import Status
     from wayra_db.health.collections import CollectionStats
     from wayra_db.health.status import IndexSummary, SchemaSummary
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from wayra_db.migrations import MigrationManager
     from wayra_db.migrations.autogenerate import DeclaredChanges, IndexChange
     from wayra_db.migrations.lint import LintReport
+    from wayra_db.migrations.manager import MigrationResult
+    from wayra_db.migrations.model import MigrationPlan
     from wayra_db.migrations.rehearsal import Declared, Rehearsal, RehearsalReport
     from wayra_db.schema.live import LiveCollection
     from wayra_db.schema.manager import SchemaManager
@@ -372,6 +375,39 @@ class Project:
         if paths:
             return lint.lint_paths(paths, declarations=declarations, select=select, ignore=ignore, notes=notes)
         return lint.lint_folder(folder, declarations=declarations, select=select, ignore=ignore, notes=notes)
+
+    def migrate_with_backup(self, **options: Any) -> tuple[MigrationResult, BackupResult | None]:
+        """As `migrations.up(**options)`, after a backup of what the plan will touch, made under the same lock.
+
+        The collections are told from the files; where they cannot be, it is all of them. What the tool knows of the
+        database is always in it. Without a pending migration nothing is backed up. An error names the command that
+        puts everything back. Raises as both do, before anything is changed when the backup fails.
+        """
+        made: BackupResult | None = None
+
+        def before(plan: MigrationPlan) -> None:
+            nonlocal made
+            made = self.backups.create(reason="migration", collections=self._touched_by(plan))
+
+        try:
+            return self.migrations.up(**options, before=before), made
+        except WayraError as error:
+            if made is not None:
+                again = f"wayra-db backup restore {made.manifest.name} --drop-existing"
+                error.hint = f"{error.hint}\nWhat it touches was backed up before: `{again}` puts it back.".strip()
+            raise
+
+    def _touched_by(self, plan: MigrationPlan) -> list[str] | None:
+        """The names of the collections that a plan may touch and that exist, the tool's own with them; None for all."""
+        from wayra_db.migrations.affected import affected
+        from wayra_db.schema.live import read_collections
+
+        seen = affected([sourcefile.parse(step.migration.path) for step in plan.steps])
+        if seen.unclear:
+            return None
+        own = [name for name in self.deployment.metadata.list_collection_names() if name.startswith(meta.PREFIX)]
+        kept = [name for name in own if name != locking.COLLECTION]
+        return [*seen.chosen(sorted(read_collections(self.deployment))), *kept]
 
     def check(self, *, live: bool = False) -> CheckReport:
         """What stands in the way of a merge: what the linter finds; with `live` also what is pending on the database,

@@ -91,19 +91,24 @@ class MigrationManager:
         steps: int | None = None,
         allow_out_of_order: bool = False,
         max_duration_seconds: float | None = None,
+        before: Callable[[MigrationPlan], None] | None = None,
     ) -> MigrationResult:
         """Run the pending migrations, up to version `to` or the next `steps`.
 
         Takes no lock and writes nothing when none is pending. Otherwise holds the lock, plans again under it, and runs
         each migration with its record. After `max_duration_seconds` it stops as on a signal: between two migrations or
-        two batches, with CancelledError. Raises RefusedError, LockHeldError, HistoryMismatchError,
+        two batches, with CancelledError. `before` is called with the plan, under the lock, before anything is changed;
+        what it raises stops the run. Raises RefusedError, LockHeldError, HistoryMismatchError,
         InterruptedMigrationError, MigrationLoadError, MigrationFailedError, HookFailedError.
         """
         plan = partial(self._planned, plan_up, self.files(), to=to, steps=steps, allow_out_of_order=allow_out_of_order)
         if not plan().steps:
             return MigrationResult("up", ())
         with self._guard.stop.within(max_duration_seconds), self._guard.changing(Action.MIGRATE, "migrate up") as lease:
-            return self._run(plan(), lease)
+            final = plan()
+            if before is not None and final.steps:
+                before(final)
+            return self._run(final, lease)
 
     def plan_rollback(self, *, version: int | None = None, steps: int | None = None) -> MigrationPlan:
         """What `rollback` would undo now. Reads only; raises what `rollback` would refuse."""
