@@ -28,8 +28,6 @@ _WRITING = {
     canonical: JSONOptions(json_mode=JSONMode.CANONICAL if canonical else JSONMode.RELAXED)
     for canonical in (True, False)
 }
-_INT32 = range(-(2**31), 2**31)
-_INT64 = range(-(2**63), 2**63)
 
 # A stored field with such a name could be taken for a type when the text is read again.
 _WRAPPERS = (
@@ -162,9 +160,9 @@ def _typed(fields: Fields, name: str) -> Any:
         value = json_util.object_hook(fields, _READING)
     except Exception as error:  # of many kinds, which quote the value
         raise _FieldError(f"{name} has a value that it cannot have") from error
-    if "$numberInt" in fields and value not in _INT32:
+    if "$numberInt" in fields and not -(2**31) <= value < 2**31:
         raise _FieldError("$numberInt is beyond 32 bits: write $numberLong")
-    if "$numberLong" in fields and value not in _INT64:
+    if "$numberLong" in fields and not -(2**63) <= value < 2**63:
         raise _FieldError("$numberLong is beyond 64 bits: write $numberDecimal")
     return value
 

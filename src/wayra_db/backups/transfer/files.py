@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import secrets
 import time
@@ -95,21 +96,23 @@ def _gzip(file: Any, mode: str) -> Any:
     return opened(filename="", fileobj=file, mode=mode, compresslevel=2, mtime=0)
 
 
-class _Pushed:
+class _Pushed(io.RawIOBase):
     """A readable whose first bytes were read already and are given once more."""
 
     def __init__(self, first: bytes, raw: IO[bytes]) -> None:
         self._first = first
         self._raw = raw
 
-    def read(self, size: int = -1) -> bytes:
-        """As a file's."""
-        first, self._first = self._first, b""
-        return first or self._raw.read(size)
-
     def readable(self) -> bool:
         """It is."""
         return True
+
+    def readinto(self, buffer: Any) -> int:
+        """As a file's."""
+        data = self._first[: len(buffer)] or self._raw.read(len(buffer))
+        self._first = self._first[len(data) :]
+        buffer[: len(data)] = data
+        return len(data)
 
 
 @contextmanager
