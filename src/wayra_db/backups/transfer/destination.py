@@ -54,17 +54,8 @@ class Destination:
     def unique(self) -> list[Index]:
         """The unique indexes, with the one on _id where that is not what documents are known by."""
         found = [index for index in self.indexes if index.get("unique")]
-        by_id: list[Index] = [{"key": {"_id": 1}, "name": "_id_", **_collation(self.options)}]
+        by_id: list[Index] = [{"key": {"_id": 1}, "name": "_id_", "collation": self.options.get("collation", SIMPLE)}]
         return found if self.mode == "insert" else [*(by_id if self.key != ("_id",) else []), *found]
-
-    @property
-    def key_collation(self) -> Mapping[str, Any] | None:
-        """The collation by which the key is compared, None for the collection's own."""
-        if self.key == ("_id",):
-            return None
-        by_key = next(index for index in self.indexes if is_key(index, self.key))
-        found: Mapping[str, Any] = by_key.get("collation", SIMPLE)
-        return found
 
     @property
     def staging_options(self) -> dict[str, Any]:
@@ -83,7 +74,7 @@ class Destination:
             return [index for index in self.indexes if index.get("unique")]
         if self.key == ("_id",):
             return [] if self.mode == "merge" else self.unique
-        by_key = [index for index in self.indexes if is_key(index, self.key)]
+        by_key = [index for index in self.indexes if is_key(index, self.key, self.options)]
         others = (
             [] if self.mode == "merge" else [one for one in self.indexes if one.get("unique") and one not in by_key]
         )
@@ -95,10 +86,14 @@ class Destination:
         return [index for index in self.indexes if not index.get("unique")]
 
 
-def is_key(index: Index, key: Sequence[str]) -> bool:
-    """Whether an index makes documents known by these fields: unique, over all documents, over nothing else."""
+def is_key(index: Index, key: Sequence[str], options: Mapping[str, Any]) -> bool:
+    """Whether `$merge` can know documents by an index: unique, over all documents, these fields and nothing else.
+
+    Its collation must be the collection's: by another one the server finds no document, although it says that it would.
+    """
     whole = index.get("unique") and "partialFilterExpression" not in index and not index.get("sparse")
-    return bool(whole) and set(index["key"]) == set(key)
+    alike = index.get("collation") == options.get("collation", SIMPLE)
+    return bool(whole) and alike and set(index["key"]) == set(key)
 
 
 def inspect(deployment: Deployment, name: str, declared: Collection | None, options: ImportOptions) -> Destination:
@@ -119,19 +114,20 @@ def inspect(deployment: Deployment, name: str, declared: Collection | None, opti
     way = _way(deployment, live, declared, name, options)
     if live is None:
         created = {} if declared is None else declared.create_options()
-        indexes: Sequence[Index] = [] if declared is None else declared.index_documents()
+        own = {"collation": created.get("collation", SIMPLE)}
+        indexes: Sequence[Index] = [] if declared is None else [{**own, **one} for one in declared.index_documents()]
     else:
         created = dict(live.options)
         indexes = _indexes(deployment, live)
     key = ("_id",) if options.mode == "insert" else tuple(options.key)
     found = Destination(name, live is not None, way, created, indexes, key, options.mode)
-    if key != ("_id",) and not any(is_key(index, key) for index in indexes):
+    if key != ("_id",) and not any(is_key(index, key, created) for index in indexes):
         fields = ", ".join(f'("{field}", 1)' for field in key)
         raise ConfigError(
             f"{name} has no unique index on {', '.join(key)}, so documents cannot be known again by it",
             key="key",
-            hint=f"Declare IndexModel([{fields}], unique=True), neither sparse nor partial, and run "
-            "`wayra-db indexes apply`; or use --key _id.",
+            hint=f"Declare IndexModel([{fields}], unique=True), neither sparse nor partial, with no collation of "
+            "its own, and run `wayra-db indexes apply`; or use --key _id.",
         )
     return found
 
@@ -190,8 +186,6 @@ def _indexes(deployment: Deployment, live: LiveCollection) -> list[Index]:
         return []
     with translated(deployment.address):
         found = [dict(index) for index in deployment.metadata[live.name].list_indexes()]
+    # An index without a collation compares by bytes, which has to be said where the collection has one.
+    found = [{"collation": SIMPLE, **index} for index in found]
     return [index for index in found if list(index["key"].items()) != [("_id", 1)] and not index.get("clustered")]
-
-
-def _collation(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {"collation": options["collation"]} if "collation" in options else {}

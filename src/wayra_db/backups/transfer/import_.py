@@ -15,7 +15,7 @@ from typing import IO, Any, Literal
 
 from wayra_db.backups.transfer import staging
 from wayra_db.backups.transfer.conflicts import invalid_when_merged, known_ids, taken_keys
-from wayra_db.backups.transfer.destination import SIMPLE, Destination, Way, inspect
+from wayra_db.backups.transfer.destination import Destination, Way, inspect
 from wayra_db.backups.transfer.files import DamagedError, Format, Input, collection_of, kind_of, opened
 from wayra_db.backups.transfer.loading import Loader
 from wayra_db.backups.transfer.readers import TableOptions, read_documents
@@ -215,7 +215,7 @@ class _Import:
                 staging.put_in_place(self._deployment, self._lease, name, self._to.name, documents)
                 self._lease.write({**self._event(documents), "event": "import finished"})
                 return
-            record = staging.Merge(name, self._to.name, self._options.mode, self._to.key, self._to.key_collation)
+            record = staging.Merge(name, self._to.name, self._options.mode, self._to.key)
             self._going_over = True
             try:
                 staging.merge(self._deployment, self._lease, record, self._event(documents))
@@ -263,7 +263,7 @@ class _Import:
             if options.mode != "insert" and tuple(index["key"]) == self._to.key:
                 continue
             pipeline = taken_keys(target, index, self._to.key, replacing=options.mode != "insert")
-            collation = {"collation": dict(index.get("collation", SIMPLE))}
+            collation = {"collation": index["collation"]}
             reason = f"duplicate key: the collection has a document with the same {fields}"
             questions.append((reason, pipeline, collation))
         if options.mode == "merge" and modern and self._to.validator:

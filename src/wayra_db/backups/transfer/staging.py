@@ -39,18 +39,11 @@ class Merge:
     target: str
     mode: str
     key: tuple[str, ...] = ("_id",)
-    collation: Mapping[str, Any] | None = None
     undo: bool = False
 
     def store(self) -> commands.Command:
         """The command that writes the record."""
-        record = {
-            "target": self.target,
-            "mode": self.mode,
-            "key": list(self.key),
-            "collation": self.collation,
-            "undo": self.undo,
-        }
+        record = {"target": self.target, "mode": self.mode, "key": list(self.key), "undo": self.undo}
         return commands.replace(meta.COLLECTION, self.staging, record)
 
     def forget(self) -> commands.Command:
@@ -134,7 +127,7 @@ def finish_leftovers(deployment: Deployment, lease: Lease) -> list[Merge]:
         lease.check()
         if name in records:
             found = records.pop(name)
-            record = Merge(name, found["target"], found["mode"], tuple(found["key"]), found["collation"], found["undo"])
+            record = Merge(name, found["target"], found["mode"], tuple(found["key"]), found["undo"])
             if record.undo:
                 _undo(deployment, record)
             else:
@@ -177,10 +170,8 @@ def batched(items: Iterable[Any], size: int = _BATCH) -> Iterator[list[Any]]:
 
 def _run(deployment: Deployment, record: Merge, *, again: bool) -> None:
     pipeline = merging(record.target, record.mode, record.key, again=again)
-    # The server takes an index for the key only when its collation is the pipeline's.
-    options: dict[str, Any] = {"collation": dict(record.collation)} if record.collation else {}
     with translated(deployment.address):
-        _collection(deployment, record.staging).aggregate(pipeline, allowDiskUse=True, **options).close()
+        _collection(deployment, record.staging).aggregate(pipeline, allowDiskUse=True).close()
 
 
 def _undo(deployment: Deployment, record: Merge) -> None:

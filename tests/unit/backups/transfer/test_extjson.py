@@ -49,7 +49,7 @@ def test_relaxed_keeps_what_plain_json_can_say(fields: dict[str, object]) -> Non
         (b'{"a": {"$timestamp": 5}}', 0, 0, r"\$timestamp has a value"),
         (b'{"a": {"$binary": {"base64": "?", "subType": "zz"}}}', 0, 0, r"\$binary has a value"),
         (b'{"$oid": "0123456789abcdef01234567"}', 0, 0, "no document"),
-        (b"{\"a\":" + b"[" * 100_000, 0, 0, "nested too deeply"),
+        (b'{"a":' + b"[" * 100_000, 0, 0, "nested too deeply"),
     ],
 )
 def test_texts_that_are_refused(text: bytes, line: int, column: int, reason: str) -> None:

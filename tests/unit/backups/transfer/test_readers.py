@@ -95,7 +95,9 @@ def test_a_malformed_document_is_named_and_the_rest_is_read(
     """With line, column and reason, in blocks of any size."""
     for size in (1, 7, 1000):
         rejected = [one for one in read(data, format, size) if isinstance(one, Rejected)]
-        assert [(one.place.line, one.place.column) for one in rejected] == [(line, column) for line, column, _ in mistakes]
+        assert [(one.place.line, one.place.column) for one in rejected] == [
+            (line, column) for line, column, _ in mistakes
+        ]
         for one, (_, _, reason) in zip(rejected, mistakes, strict=True):
             assert reason in one.reason
 
