@@ -66,8 +66,9 @@ def users(count: int, begin: int = 0) -> list[dict[str, Any]]:
 
 def raws(database: Documents, name: str) -> list[bytes]:
     """The documents of a collection, byte by byte, in the order of their _ids."""
-    options = CODEC.with_options(document_class=RawBSONDocument)
-    return [one.raw for one in database.get_collection(name, codec_options=options).find(sort=[("_id", 1)])]
+    options: Any = CODEC.with_options(document_class=RawBSONDocument)
+    found: Any = database.get_collection(name, codec_options=options).find(sort=[("_id", 1)])
+    return [one.raw for one in found]
 
 
 def state(database: Documents, name: str) -> tuple[Any, ...]:
@@ -303,7 +304,7 @@ def test_deprecated_types_are_counted(project: Project, wayra_database: Document
     """What text cannot say is said; BSON keeps it."""
     symbol = b"\x20\x00\x00\x00\x10_id\x00\x01\x00\x00\x00\x0ea\x00\x02\x00\x00\x00x\x00\x00"
     symbol = len(symbol).to_bytes(4, "little") + symbol[4:]
-    wayra_database.old.insert_one(RawBSONDocument(symbol))  # type: ignore[arg-type]
+    wayra_database.old.insert_one(RawBSONDocument(symbol))
     assert project.backups.export_collection("old", path=io.BytesIO()).inexact == 1
     assert "--format bson keeps every byte" in sandbox.observer.of(Notice)[-1].message
     out = io.BytesIO()
@@ -444,7 +445,7 @@ def test_views_and_time_series_are_not_replaced(project: Project, wayra_database
     path.write_text('{"at": {"$date": "2026-01-01T00:00:00Z"}, "x": 1}\n{"x": 2}\n')
     for options in ({}, {"clear_existing": True}, {"mode": "upsert"}):
         with pytest.raises(BackupError, match="time series"):
-            project.backups.import_collection(path, **options)  # type: ignore[arg-type]
+            project.backups.import_collection(path, **options)
     assert project.backups.import_collection(path, dry_run=True).rejected == 1
     assert project.backups.import_collection(path, on_error="skip").imported == 1
     assert wayra_database.ts.count_documents({}) == 1
@@ -480,11 +481,12 @@ def test_merge_sets_fields(project: Project, wayra_database: Documents, tmp_path
     one, two = users(2, 1)
     assert list(wayra_database.users.find({"_id": {"$gt": 0}})) == [{**one, "age": 70}, {**two, "city": "Cusco"}]
     before = state(wayra_database, "users")
-    for document, line in (({"_id": 1, "age": -5}, 2), ({"_id": 77, "age": 5}, 2)):
+    wrong: list[dict[str, Any]] = [{"_id": 1, "age": -5}, {"_id": 77, "age": 5}]
+    for document in wrong:
         path = write(tmp_path, "users.jsonl", [{"_id": 2, "city": "Lima"}, document])
         with pytest.raises(ImportFailedError, match="the validator refuses the document that it would make") as caught:
             project.backups.import_collection(path, mode="merge")
-        assert caught.value.line == line
+        assert caught.value.line == 2
         assert state(wayra_database, "users") == before
 
 
@@ -563,7 +565,7 @@ def test_a_compound_unique_index_and_a_partial_one(project: Project, wayra_datab
             {"_id": 2, "flight": "A", "seat": 2, "code": "y", "active": True},
         ]
     )
-    good = [
+    good: list[dict[str, Any]] = [
         {"_id": 3, "flight": "A", "seat": 3, "code": "x", "active": True},
         {"_id": 4, "flight": "B", "seat": 1, "code": "y"},
     ]
@@ -656,7 +658,12 @@ def test_an_empty_file_is_no_document(
 def test_documents_of_all_sizes_go_in_one_file(project: Project, wayra_database: Documents, tmp_path: Path) -> None:
     """Up to the very limit; a batch is never more than the server takes."""
     largest = (16 << 20) - len(bson.encode({"_id": 1, "b": b""}))
-    documents = [{"_id": 1, "b": b"x" * largest}, {"_id": 2}, {"_id": 3, "b": b"y" * (15 << 20)}, {"_id": 4}]
+    documents: list[dict[str, Any]] = [
+        {"_id": 1, "b": b"x" * largest},
+        {"_id": 2},
+        {"_id": 3, "b": b"y" * (15 << 20)},
+        {"_id": 4},
+    ]
     path = tmp_path / "sizes.bson.zst"
     wayra_database.sizes.insert_many(documents)
     project.backups.export_collection("sizes", path=path)
@@ -683,9 +690,9 @@ def test_a_stop_leaves_the_collection_as_it_was(
     stop = Stop()
     with sandbox.open(stop=stop) as other:
         other._observer = lambda event: stop.request("test") if isinstance(event, Progress) else None
-        for options in ({"clear_existing": True}, {}):
+        for clear_existing in (True, False):
             with pytest.raises(CancelledError):
-                other.backups.import_collection(path, **options)  # type: ignore[arg-type]
+                other.backups.import_collection(path, clear_existing=clear_existing)
     assert state(wayra_database, "users") == before
     assert leftovers(wayra_database) == []
 

@@ -119,13 +119,15 @@ def finish_leftovers(deployment: Deployment, lease: Lease) -> list[Merge]:
     """
     finished = []
     with translated(deployment.address):
-        names = deployment.metadata.list_collection_names(filter={"name": {"$regex": f"^{PREFIX}"}})
+        everything = set(deployment.metadata.list_collection_names())
+        names = [name for name in everything if name.startswith(PREFIX)]
         records = {
             one["_id"]: one for one in deployment.metadata[meta.COLLECTION].find({"_id": {"$regex": f"^{PREFIX}"}})
         }
     for name in sorted(names):
         lease.check()
-        if name in records:
+        # Where the target is gone, by a reset say, there is nothing left that it could be brought into.
+        if name in records and records[name]["target"] in everything:
             found = records.pop(name)
             record = Merge(name, found["target"], found["mode"], tuple(found["key"]), found["undo"])
             if record.undo:

@@ -65,10 +65,9 @@ def test_every_document_is_found_whole_and_where_it_is(
 )
 def test_broken_files(data: bytes, found: int, line: int, column: int, reason: str, size: int) -> None:
     """What came before is read; the error names the place."""
-    file, read = io.BytesIO(data), []
+    file, read = io.BytesIO(data), list[Piece]()
     with pytest.raises(BrokenFileError, match=reason) as caught:
-        for piece in pieces(lambda wanted: file.read(min(wanted, size))):
-            read.append(piece)
+        read.extend(pieces(lambda wanted: file.read(min(wanted, size))))
     assert len(read) == found
     assert (caught.value.place.line, caught.value.place.column) == (line, column)
 
