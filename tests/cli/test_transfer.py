@@ -68,7 +68,7 @@ def test_wrong_usage(cli_offline: Cli, arguments: list[str], said: str) -> None:
     """Found before anything is reached."""
     ended = cli_offline("backup", *arguments)
     assert ended.code == ExitCode.USAGE
-    assert said in ended.stderr
+    assert said in ended.stdout + ended.stderr
 
 
 @pytest.mark.parametrize("arguments", [["export", "users"], ["import", "users.json"]])
@@ -128,7 +128,7 @@ def test_a_reader_that_goes_away_is_no_error(filled: Cli, sandbox: Sandbox, wayr
 
 
 def test_what_is_bad_is_told(filled: Cli, sandbox: Sandbox) -> None:
-    """The first by place, all by reason, and where they are listed; exit code 1, also with --dry-run and --on-error skip."""
+    """The first by place, all by reason, and where they are listed; exit code 1, also with --dry-run and skip."""
     path = sandbox.write("users.jsonl", '{"email": "new@example.com"}\n{"name": "x"}\nnonsense\n')
     for flags in (["--dry-run"], ["--on-error", "skip"]):
         ended = filled("backup", "import", str(path), *flags)

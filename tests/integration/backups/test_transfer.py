@@ -494,7 +494,8 @@ def test_merge_sets_fields(project: Project, wayra_database: Documents, tmp_path
 def test_keys_that_are_twice_or_missing(project: Project, wayra_database: Documents, tmp_path: Path, mode: Any) -> None:
     """Each is named with its line; with skip the rest goes in."""
     wayra_database.users.insert_many(users(2))
-    documents = [{"email": "u0@example.com", "age": 5}, {"age": 6}, {"email": "u0@example.com", "age": 7}]
+    emails: list[dict[str, Any]] = [{"email": "u0@example.com"}, {}, {"email": "u0@example.com"}]
+    documents = [{**one, "age": age} for age, one in enumerate(emails, 5)]
     path = write(tmp_path, "users.jsonl", documents)
     with pytest.raises(ImportFailedError, match="key field 'email' has no value") as caught:
         project.backups.import_collection(path, mode=mode, key=["email"])
