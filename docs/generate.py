@@ -108,7 +108,8 @@ def errors_page() -> str:
     lines = [
         "# Errors\n",
         "Everything that wayra-db reports on purpose is one of these. The message says what happened, `hint` what",
-        "to do next, the fields carry the facts; with `--json` they are the command's document.\n",
+        "to do next, the fields carry the facts; with `--json` they are the command's document, `exit_code` as",
+        "`exitCode` and so on.\n",
         f"```text\n{drawing}\n```\n",
     ]
     for kind in tree(errors.WayraError):

@@ -26,6 +26,7 @@ class Action(StrEnum):
 
     MIGRATE = "migrate"
     ROLLBACK = "rollback"
+    REHEARSE = "rehearse"
     APPLY_SCHEMA = "apply_schema"
     APPLY_INDEXES = "apply_indexes"
     DROP_INDEXES = "drop_indexes"
@@ -81,6 +82,7 @@ _WITH_FLAG = NeedsPermission("Repeat the command with --allow-production.")
 POLICY: Mapping[Action, Rule] = {
     Action.MIGRATE: Rule("running migrations", _YES, _YES, _YES),
     Action.ROLLBACK: Rule("rolling back a migration", _YES, _YES, _WITH_FLAG),
+    Action.REHEARSE: Rule("rehearsing migrations on a copy", _YES, _YES, _YES),
     Action.APPLY_SCHEMA: Rule("applying collections and validators", _YES, _YES, _YES),
     Action.APPLY_INDEXES: Rule("applying indexes", _YES, _YES, _YES),
     Action.DROP_INDEXES: Rule("dropping undeclared indexes", _YES, _YES, _WITH_FLAG),
@@ -121,7 +123,9 @@ DESTRUCTIVE = frozenset(
 
 # These change nothing in the database, so it need not be claimed. A claim for another environment still counts:
 # a backup of production under the name of development would slip past production's rule.
-READING = frozenset({Action.BACKUP_CREATE, Action.EXPORT, Action.EXPORT_SENSITIVE, Action.EMBEDDED_SERVER})
+READING = frozenset(
+    {Action.REHEARSE, Action.BACKUP_CREATE, Action.EXPORT, Action.EXPORT_SENSITIVE, Action.EMBEDDED_SERVER}
+)
 
 
 def check(action: Action, environment: Environment, *, permitted: Collection[Action] = ()) -> Decision:

@@ -67,8 +67,14 @@ class WayraError(Exception):
 
     def to_dict(self) -> dict[str, Any]:
         """The error as plain JSON values: its class, message, hint and typed fields."""
-        fields = {key: _plain(value) for key, value in vars(self).items() if not key.startswith("_")}
+        fields = {json_key(name): _plain(value) for name, value in vars(self).items() if not name.startswith("_")}
         return {"error": type(self).__name__, **fields, "exitCode": self.exit_code}
+
+
+def json_key(name: str) -> str:
+    """The key under which a field stands in JSON: `expires_at` is `expiresAt`."""
+    first, *others = name.split("_")
+    return first + "".join(word.capitalize() for word in others)
 
 
 def _plain(value: Any) -> Any:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from wayra_db.errors import json_key
+
 logger = logging.getLogger("wayra_db")
 
 Level = Literal["debug", "info", "warning", "error"]
@@ -24,7 +26,7 @@ class Event:
 
     def to_dict(self) -> dict[str, Any]:
         """The event as plain JSON values, with its class name under `event`."""
-        values = {field.name: _plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
+        values = {json_key(field.name): _plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
         return {"event": type(self).__name__, **values}
 
 

@@ -44,11 +44,15 @@ class Guard:
             environment.require(action, self.environment, permitted=self.permitted)
             if self._lease is None:
                 marker = meta.read_marker(self.deployment)
+                has_data = marker is None and meta.has_user_data(self.deployment)
+                if has_data:
+                    # A runner that starts at the same moment writes the marker before it makes its first collection.
+                    marker = meta.read_marker(self.deployment)
                 environment.require_marker(
                     action,
                     environment=self.environment,
                     stored=marker.environment if marker else None,
-                    has_data=marker is None and meta.has_user_data(self.deployment),
+                    has_data=has_data,
                     adopt=self.adopt,
                 )
                 if marker and marker.resetting and action is not Action.RESET:

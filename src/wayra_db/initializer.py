@@ -138,12 +138,13 @@ class DatabaseInitializer:
         steps = self._steps(quick)
         connection = self._connection()
         self._guard.require(Action.APPLY_SCHEMA)
-        due = self._due(steps)
-        if marker is not None and not due:
-            return self._report([connection, *(_idle(step) for step in steps), self._health()])
+        looked = self._look(steps)
+        if marker is not None and not any(due for due, _ in looked):
+            idle = [self._idle(step, seconds) for step, (_, seconds) in zip(steps, looked, strict=True)]
+            return self._report([connection, *idle, self._health(changed=False)])
         with self._guard.changing(Action.APPLY_SCHEMA, "init"):
             done = self._work(steps)
-        return self._report([connection, *done, self._health()])
+        return self._report([connection, *done, self._health(changed=True)])
 
     def reset(self) -> InitReport:
         """Drop every collection of the database but the tool's own log and lock, then run all steps as on an empty one.
@@ -158,7 +159,7 @@ class DatabaseInitializer:
                 files()
             dropped = self._drop_everything(lease)
             done = self._work(steps)
-        return self._report([connection, dropped, *done, self._health()])
+        return self._report([connection, dropped, *done, self._health(changed=True)])
 
     def clear(self) -> ClearReport:
         """Delete all documents of the declared collections; collections, indexes and migration history stay.
@@ -260,17 +261,21 @@ class DatabaseInitializer:
         )
         return [collections, migrations, indexes, seeds]
 
-    def _due(self, steps: Sequence[_Step]) -> bool:
-        """Whether any step has work; a step that could not do its work stops the run before any other has begun."""
-        found = False
+    def _look(self, steps: Sequence[_Step]) -> list[tuple[bool, float]]:
+        """Whether each step has work, and how long it took to see; a step that could not do its work stops the run
+        before any other has begun.
+        """
+        looked = []
         for step in steps:
+            started = time.monotonic()
             try:
-                found = step.due() or found
+                due = step.due()
             except CancelledError:
                 raise
             except WayraError as error:
                 raise _failed(step, error, done=None, not_done=[one.title for one in steps]) from error
-        return found
+            looked.append((due, time.monotonic() - started))
+        return looked
 
     def _work(self, steps: Sequence[_Step]) -> list[StepReport]:
         guard = self._guard
@@ -294,8 +299,7 @@ class DatabaseInitializer:
             if summary:
                 done.append(self._finished(step.name, step.title, started, changed=True, summary=summary))
             else:
-                done.append(_idle(step, time.monotonic() - started))
-                notify(guard.observer, StepFinished(step.name, step.title, done[-1].seconds, False, done[-1].summary))
+                done.append(self._idle(step, time.monotonic() - started))
         return done
 
     def _connection(self) -> StepReport:
@@ -336,15 +340,18 @@ class DatabaseInitializer:
             parts.append(f"failed, not required: {', '.join(name for name, _ in result.failed)}")
         return "; ".join(parts)
 
-    def _health(self) -> StepReport:
-        """Look again at what the steps have done; raises StepFailedError when a plan still has work."""
+    def _health(self, *, changed: bool) -> StepReport:
+        """Count the documents and, where the steps have `changed` something, look again at what they have done; raises
+        StepFailedError when a plan still has work.
+        """
         guard = self._guard
         started = time.monotonic()
         notify(guard.observer, StepStarted("health", "Health check"))
         live = set(read_collections(guard.deployment))
         wrong = [f"collection {one.name} is missing" for one in self._schema.collections if one.name not in live]
-        wrong += [] if self._migrations.plan().steps == () else ["migrations are still pending"]
-        wrong += [] if self._indexes.plan().empty else ["indexes are not as declared"]
+        if changed:
+            wrong += [] if self._migrations.plan().steps == () else ["migrations are still pending"]
+            wrong += [] if self._indexes.plan().empty else ["indexes are not as declared"]
         names = [collection.name for collection in self._schema.collections if collection.name in live]
         stats = read_stats(guard.deployment, names)
         if wrong:
@@ -368,14 +375,15 @@ class DatabaseInitializer:
         notify(self._guard.observer, StepFinished(step, title, seconds, changed, summary))
         return StepReport(step, title, "changed" if changed else "unchanged", seconds, summary)
 
+    def _idle(self, step: _Step, seconds: float) -> StepReport:
+        """The report of a step that had nothing to do, which it found out in `seconds`."""
+        outcome: Outcome = "skipped" if step.skipped else "unchanged"
+        summary = step.skipped or step.idle()
+        notify(self._guard.observer, StepFinished(step.name, step.title, seconds, False, summary))
+        return StepReport(step.name, step.title, outcome, seconds, summary)
+
     def _report(self, steps: Sequence[StepReport]) -> InitReport:
         return InitReport(self._guard.deployment.database_name, self._guard.environment.value, tuple(steps))
-
-
-def _idle(step: _Step, seconds: float = 0.0) -> StepReport:
-    if step.skipped:
-        return StepReport(step.name, step.title, "skipped", seconds, step.skipped)
-    return StepReport(step.name, step.title, "unchanged", seconds, step.idle())
 
 
 def _failed(step: _Step, error: WayraError, *, done: Sequence[str] | None, not_done: Sequence[str]) -> StepFailedError:

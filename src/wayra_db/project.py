@@ -6,14 +6,21 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from wayra_db import locking, meta
-from wayra_db.environment import Action, require
-from wayra_db.errors import CancelledError, DeclarationError, RefusedError, WayraError
+from wayra_db.environment import Action, Allowed, require
+from wayra_db.environment import check as decide
+from wayra_db.errors import (
+    CancelledError,
+    ConnectionFailedError,
+    DeclarationError,
+    RefusedError,
+    WayraError,
+)
 from wayra_db.events import Observer, SecurityEvent, log_observer, notify
 from wayra_db.guard import Guard
 from wayra_db.locking import LockState
@@ -34,11 +41,16 @@ if TYPE_CHECKING:
     from wayra_db.migrations import MigrationManager
     from wayra_db.migrations.autogenerate import DeclaredChanges, IndexChange
     from wayra_db.migrations.lint import LintReport
+    from wayra_db.migrations.rehearsal import Declared, Rehearsal, RehearsalReport
+    from wayra_db.schema.live import LiveCollection
     from wayra_db.schema.manager import SchemaManager
     from wayra_db.seeds import SeedManager
     from wayra_db.server import EmbeddedServer
 
 T = TypeVar("T")
+
+# Where a rehearsal makes its copy: beside the database itself, or on the project's embedded server.
+On = Literal["same", "embedded"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,14 +163,17 @@ class Project:
             return Deployment(self._client, settings.database_name)
         embedded = settings.uses_embedded_server
         uri = self._resources.enter_context(self.server.acquire()).uri if embedded else settings.require_uri()
-        deployment = connect(
-            uri,
-            settings.database_name,
-            address=settings.address,
-            server_selection_timeout_seconds=settings.server_selection_timeout_seconds,
-            observer=self._observer,
-            debug=settings.debug,
-        )
+        try:
+            deployment = connect(
+                uri,
+                settings.database_name,
+                address=settings.address,
+                server_selection_timeout_seconds=settings.server_selection_timeout_seconds,
+                observer=self._observer,
+                debug=settings.debug,
+            )
+        except ConnectionFailedError as error:
+            raise (_embedded_is_silent(error) if embedded else error) from error.__cause__
         self._resources.callback(deployment.close)
         return deployment
 
@@ -221,6 +236,85 @@ class Project:
             self.guard, schema=self.schema, migrations=self.migrations, indexes=self.indexes, seeds=self.seeds
         )
 
+    def rehearsal(self, *, on: On = "same") -> Rehearsal:
+        """The rehearsal of the pending migrations, to be planned, shown and run.
+
+        On the same deployment the server copies by itself, and times are those of the real hardware; the user needs
+        readWriteAnyDatabase and dbAdminAnyDatabase there. On the embedded server nothing is written to the deployment,
+        and what is copied leaves it, which production does not allow.
+        """
+        from wayra_db.migrations.rehearsal import Rehearsal
+
+        target = self.deployment if on == "same" else self._embedded_deployment()
+        return Rehearsal(self.guard, self.settings.migrations_dir, target, self._declared())
+
+    def rehearse(
+        self,
+        *,
+        sample: int | None = None,
+        crash: bool = False,
+        to: int | None = None,
+        on: On = "same",
+        keep: bool = False,
+    ) -> RehearsalReport:
+        """Run the pending migrations on a copy of the database, which is only read, and report what was found.
+
+        All documents of the collections that they touch are copied, or a `sample` of so many each, always the same.
+        Each migration is run up, down and up again, up to version `to`, and with `crash` killed at its server commands.
+        The copy is dropped at the end unless `keep`. See `Rehearsal` for what it writes and raises.
+        """
+        rehearsal = self.rehearsal(on=on)
+        return rehearsal.run(rehearsal.plan(sample=sample, to=to), crash=crash, keep=keep)
+
+    def _embedded_deployment(self) -> Deployment:
+        """The project's embedded server, whatever database the settings name."""
+        if self._client is None and self.settings.uses_embedded_server:
+            return self.deployment
+        decision = decide(Action.EMBEDDED_SERVER, self.settings.environment)
+        if not isinstance(decision, Allowed):
+            environment = self.settings.environment.value
+            raise RefusedError(
+                f"copying {environment} data to the embedded server is refused: nothing was copied",
+                rule=Action.EMBEDDED_SERVER.value,
+                environment=environment,
+                allowed_by="Rehearse on the same deployment: --on same.",
+            )
+        deployment = connect(
+            self._resources.enter_context(self.server.acquire()).uri,
+            self.settings.database_name,
+            address="the embedded server",
+            server_selection_timeout_seconds=self.settings.server_selection_timeout_seconds,
+            observer=self._observer,
+            debug=self.settings.debug,
+        )
+        self._resources.callback(deployment.close)
+        return deployment
+
+    def _declared(self) -> Declared:
+        """The validators and unique indexes that are declared and not live as declared."""
+        from wayra_db.indexes.plan import Step
+        from wayra_db.migrations.rehearsal import Declared, DeclaredIndex, DeclaredValidator
+
+        if not self.settings.collections_dir.is_dir():
+            return Declared()
+        plan = self.schema.plan()
+        differing = {one.collection for one in plan.change} | {one.name for one in plan.create}
+        validators = []
+        for collection in self.schema.collections:
+            options = collection.create_options()
+            if collection.name in differing and options.get("validator") and options.get("validationLevel") != "off":
+                validators.append(
+                    DeclaredValidator(
+                        collection.name,
+                        options["validator"],
+                        options.get("validationLevel", "strict"),
+                        options.get("validationAction", "error"),
+                    )
+                )
+        missing = self.indexes.plan().of(Step.CREATE, Step.WAIT)
+        indexes = [DeclaredIndex(one.collection, one.document) for one in missing if one.document.get("unique")]
+        return Declared(tuple(validators), tuple(indexes))
+
     def declared_changes(self) -> DeclaredChanges:
         """What a migration would have to do to make the database as declared. Reads only."""
         from wayra_db.indexes.live import read_indexes
@@ -272,9 +366,11 @@ class Project:
         return lint.lint_folder(folder, declarations=declarations, select=select, ignore=ignore, notes=notes)
 
     def check(self, *, live: bool = False) -> CheckReport:
-        """What stands in the way of a merge: what the linter finds; and with `live`, what is pending on the database and
-        where it differs from the declarations. Reads only.
+        """What stands in the way of a merge: what the linter finds; with `live` also what is pending on the database,
+        and where it differs from the declarations. Reads only.
         """
+        from wayra_db.schema.live import read_collections
+
         report = self.lint()
         if not live:
             return CheckReport(report)
@@ -283,7 +379,10 @@ class Project:
             for one in self.migrations.status()
             if one.verdict != "applied"
         ]
-        return CheckReport(report, tuple(unfinished), (*self._schema_summary().drift, *self._index_summary().drift))
+        schema, indexes = self._schema_summary(read_collections(self.deployment)), self._index_summary()
+        return CheckReport(
+            report, tuple(unfinished), (*schema.drift, *schema.conflicts, *indexes.drift, *indexes.conflicts)
+        )
 
     def set_environment(self, name: str) -> None:
         """Write another environment's name into the database, which then belongs to that one.
@@ -329,12 +428,12 @@ class Project:
             notify(self._observer, SecurityEvent(action.value, "refused", error.environment, error.message))
             raise
 
-    def collection_stats(self) -> tuple[CollectionStats, ...]:
-        """Counts and sizes of the user's collections. Reads only."""
+    def collection_stats(self, live: Mapping[str, LiveCollection] | None = None) -> tuple[CollectionStats, ...]:
+        """Counts and sizes of the user's collections, which are listed first unless `live` names them. Reads only."""
         from wayra_db.health.collections import read_stats
         from wayra_db.schema.live import read_collections
 
-        live = read_collections(self.deployment)
+        live = read_collections(self.deployment) if live is None else live
         return read_stats(self.deployment, [found.name for found in live.values() if found.kind != "view"])
 
     def status(self) -> Status:
@@ -344,6 +443,7 @@ class Project:
         """
         from wayra_db.backups import list_backups
         from wayra_db.health.status import Status
+        from wayra_db.schema.live import read_collections
 
         deployment = self.deployment
         capabilities = deployment.capabilities
@@ -358,35 +458,39 @@ class Project:
                 unreadable[part] = error.message
                 return None
 
+        live = cache(lambda: read_collections(deployment))
         started = time.monotonic()
         marker = read("environment", lambda: meta.read_marker(deployment))
         latency = (time.monotonic() - started) * 1000
+        unclaimed = marker is None and not unreadable and read("environment", lambda: meta.has_user_data(deployment))
         return Status(
             address=deployment.address,
             database=deployment.database_name,
             environment=self.settings.environment.value,
             embedded=self._client is None and self.settings.uses_embedded_server,
             stored_environment=marker.environment if marker else None,
+            unclaimed_data=bool(unclaimed),
+            resetting=bool(marker and marker.resetting),
             latency_milliseconds=round(latency, 2),
             deployment=capabilities,
             lock=read("lock", lambda: locking.read_state(deployment)),
             migrations=read("migrations", self.migrations.status),
-            schema=read("schema", self._schema_summary),
+            schema=read("schema", lambda: self._schema_summary(live())),
             indexes=read("indexes", self._index_summary),
-            collections=read("collections", self.collection_stats),
+            collections=read("collections", lambda: self.collection_stats(live())),
             seeds=read("seeds", self.seeds.status),
             backups=read("backups", lambda: list_backups(self.settings.backups_dir)),
             unreadable=unreadable,
         )
 
-    def _schema_summary(self) -> SchemaSummary:
+    def _schema_summary(self, live: Mapping[str, LiveCollection]) -> SchemaSummary:
         from wayra_db.health.status import SchemaSummary
 
-        plan = self.schema.plan()
+        plan = self.schema.plan(live)
         drift = [f"collection {one.name} does not exist" for one in plan.create]
         drift += [f"collection {one.collection}: {', '.join(one.options)} not as declared" for one in plan.change]
-        drift += [f"collection {one.collection}: {one.message}" for one in plan.conflicts]
-        return SchemaSummary(len(self.schema.collections), tuple(drift), plan.undeclared)
+        conflicts = [f"collection {one.collection}: {one.message}" for one in plan.conflicts]
+        return SchemaSummary(len(self.schema.collections), tuple(drift), plan.undeclared, tuple(conflicts))
 
     def _index_summary(self) -> IndexSummary:
         from wayra_db.health.status import IndexSummary
@@ -394,10 +498,26 @@ class Project:
 
         plan = self.indexes.plan()
         words = {Step.CREATE: "is missing", Step.MODIFY: "differs:", Step.WAIT: "is", Step.CONFLICT: "is"}
-        drift = [f"index {one.collection}.{one.name} {words[one.step]} {one.detail}".strip() for one in plan.of(*words)]
-        undeclared = [f"{one.collection}.{one.name}" for one in plan.of(Step.UNDECLARED)]
-        kept = plan.of(Step.KEEP)
-        return IndexSummary(len(kept) + len(drift), len(kept), tuple(drift), tuple(undeclared))
+
+        def said(*steps: Step) -> tuple[str, ...]:
+            return tuple(
+                f"index {one.collection}.{one.name} {words[one.step]} {one.detail}".strip() for one in plan.of(*steps)
+            )
+
+        drift, conflicts = said(Step.CREATE, Step.MODIFY, Step.WAIT), said(Step.CONFLICT)
+        undeclared = tuple(f"{one.collection}.{one.name}" for one in plan.of(Step.UNDECLARED))
+        kept = len(plan.of(Step.KEEP))
+        return IndexSummary(kept + len(drift) + len(conflicts), kept, drift, undeclared, conflicts)
+
+
+def _embedded_is_silent(error: ConnectionFailedError) -> ConnectionFailedError:
+    """Its process lives, or it would have been started: no URI is to be corrected and no server to be started."""
+    return ConnectionFailedError(
+        f"the embedded server runs and does not answer: {error.message}",
+        uri=error.uri,
+        hint="See `wayra-db server logs`. `wayra-db server stop` ends it, by force if need be, and the next command "
+        "starts it again with its data.",
+    )
 
 
 def _index_change(index: PlannedIndex) -> IndexChange:

@@ -19,16 +19,15 @@ FILES = {
     "scripts/seeds/0001_sample_users.py": "seed.py.txt",
     "compose.yaml": "compose.yaml.txt",
 }
-FIXED = {
-    "migrations/latest.txt": "0001_add_user_roles.py\n",
-    ".gitignore": "# The embedded server's data, and backups.\n.wayra/\nbackups/\n",
-}
+FIXED = {"migrations/latest.txt": "0001_add_user_roles.py\n"}
+IGNORED = (".wayra/", "backups/")
 
 
 def create_project(folder: Path) -> tuple[Path, ...]:
     """Write a small project into `folder`, which is made if need be; returns the files written.
 
-    Overwrites nothing: raises ConfigError, having written nothing, when one of the files exists.
+    Overwrites nothing: raises ConfigError, having written nothing, when one of the files exists. A `.gitignore` that is
+    there keeps what it says, and gets the lines that it lacks.
     """
     name = project_name(folder.resolve().name)
     templates = resources.files("wayra_db").joinpath("templates/project")
@@ -49,7 +48,20 @@ def create_project(folder: Path) -> tuple[Path, ...]:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
-    return tuple(folder / target for target in texts)
+    written = [folder / target for target in texts]
+    return (*written, folder / ".gitignore") if _ignore(folder / ".gitignore") else tuple(written)
+
+
+def _ignore(path: Path) -> bool:
+    """Have git leave the local state and the backups alone; whether anything had to be written for that."""
+    before = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    known = {line.strip().strip("/") for line in before.splitlines()}
+    missing = [line for line in IGNORED if line.strip("/") not in known]
+    if missing:
+        with path.open("a", encoding="utf-8") as file:
+            file.write("" if before.endswith("\n") or not before else "\n")
+            file.write("\n".join(["# wayra-db: the embedded server's data, and backups.", *missing, ""]))
+    return bool(missing)
 
 
 def project_name(folder_name: str) -> str:

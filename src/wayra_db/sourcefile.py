@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import os
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any
@@ -135,14 +137,16 @@ def _constant(value: ast.expr, line: int) -> Constant:
         return Constant(None, line, literal=False)
 
 
-def load_module(path: Path, name: str) -> ModuleType:
-    """Execute a user's file and return its module.
+def load_module(path: Path, name: str, *, expected_checksum: str | None = None) -> ModuleType:
+    """Execute a user's file and return its module; with `expected_checksum` only the very text that was parsed before.
 
     While it runs, imports of files beside it (`from _common import address`) are found; `sys.path` and `sys.modules`
     are as before afterwards. Whatever the file raises comes as SourceFileError with the file's own line, the original
     as its cause.
     """
     text = read_source(path)
+    if expected_checksum is not None and checksum(text) != expected_checksum:
+        raise SourceFileError("was changed after it was read", path)
     module = ModuleType(name)
     module.__file__ = str(path)
     try:
@@ -166,22 +170,24 @@ def sibling_imports(folder: Path) -> Iterator[None]:
 
     They come last, so that a file named like a module of the standard library hides it from nobody.
     """
-    resolved = folder.resolve()
-    known = str(resolved) in sys.path
-    before = set(sys.modules)
+    # This runs twice for each of a thousand migrations, hence strings, and a copy instead of set arithmetic.
+    resolved = os.path.realpath(folder)
+    known = resolved in sys.path
+    before = sys.modules.copy()
     previous = sys.dont_write_bytecode
     sys.dont_write_bytecode = True
     if not known:
-        sys.path.append(str(resolved))
+        sys.path.append(resolved)
     try:
         yield
     finally:
         sys.dont_write_bytecode = previous
-        if not known and str(resolved) in sys.path:
-            sys.path.remove(str(resolved))
-        for name in set(sys.modules) - before:
+        if not known and resolved in sys.path:
+            sys.path.remove(resolved)
+        # A new module is always added at the end.
+        for name in list(takewhile(lambda name: name not in before, reversed(sys.modules))):
             file = getattr(sys.modules[name], "__file__", None)
-            if file and Path(file).resolve().parent == resolved:
+            if file and os.path.realpath(Path(file).parent) == resolved:
                 del sys.modules[name]
 
 

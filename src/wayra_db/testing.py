@@ -1,4 +1,4 @@
-"""For the tests of wayra-db and of projects that use it: real servers, a pytest plugin, and two listeners.
+"""For the tests of wayra-db and of projects that use it: real servers, a pytest plugin, and listeners.
 
 Installed with the package, the plugin gives pytest these fixtures; each starts its server when a test first asks:
 
@@ -9,6 +9,9 @@ Installed with the package, the plugin gives pytest these fixtures; each starts 
 | `wayra_standalone` | a server that is no replica set | session |
 | `wayra_three_nodes` | a replica set of three that elects within a second | test |
 | `wayra_auth_server` | a one-node replica set that asks for a password | session |
+
+With `--wayra-project PATH`, or the ini setting `wayra_project`, it also makes a test of each migration of a project:
+up, down and up again. `check_migrations` does the same within a test of your own.
 
 WAYRA_TEST_MONGOD names the mongod to start. A server's data lies in memory where there is room; the server ends with
 the process that started it, however that dies, and its data goes with it. Importing this module imports neither pytest
@@ -25,6 +28,7 @@ from wayra_db.events import Event
 if TYPE_CHECKING:
     from wayra_db._testing.deployment import ExternalServer, ServerUnderTest
     from wayra_db._testing.listeners import CommandCounter
+    from wayra_db._testing.migrations import check_migrations
     from wayra_db._testing.temporary import Node, TemporaryServer, temporary_server
 
 __all__ = [
@@ -34,10 +38,11 @@ __all__ = [
     "RecordingObserver",
     "ServerUnderTest",
     "TemporaryServer",
+    "check_migrations",
     "temporary_server",
 ]
 
-pytest_plugins = ["wayra_db._testing.fixtures"]
+pytest_plugins = ["wayra_db._testing.fixtures", "wayra_db._testing.plugin"]
 
 _E = TypeVar("_E", bound=Event)
 
@@ -66,6 +71,7 @@ __getattr__ = lazily(
         "Node": "wayra_db._testing.temporary",
         "ServerUnderTest": "wayra_db._testing.deployment",
         "TemporaryServer": "wayra_db._testing.temporary",
+        "check_migrations": "wayra_db._testing.migrations",
         "temporary_server": "wayra_db._testing.temporary",
     },
 )

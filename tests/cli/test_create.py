@@ -91,7 +91,8 @@ def test_from_declarations_while_migrations_are_pending(sandbox: Sandbox, cli: C
     """Refused: what they will do would be written a second time. No file is left."""
     ended = cli("migrate", "create", "--from-declarations")
     assert ended.code == 13
-    assert "wayra-db migrate" in ended.stderr
+    assert "wayra-db --project" in ended.stderr
+    assert " migrate` first" in ended.stderr
     assert len(list((sandbox.folder / "migrations").glob("*.py"))) == 2
 
 

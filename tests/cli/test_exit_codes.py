@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import contextlib
+import re
+import shlex
+import socket
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +189,71 @@ def test_nobody_is_there_to_confirm(
     assert wayra_database.users.count_documents({}) == 2
 
 
+@pytest.mark.parametrize("words", [["new", ""], ["new", " "], ["--project", "", "status"]])
+def test_an_empty_path_is_no_path(
+    cli_offline: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    """As an unset variable in a script gives it: nothing is made or changed in the folder where that runs."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    monkeypatch.chdir(outside)
+    ended = cli_offline(*words)
+    assert ended.code == ExitCode.USAGE
+    assert "is empty" in ended.stderr
+    assert list(outside.iterdir()) == []
+
+
+# --- advice ---------------------------------------------------------------------------------------------------------
+
+
+def pasted(sandbox: Sandbox, text: str) -> str:
+    """The first command in some advice, as a shell would read it."""
+    words = shlex.split(re.split(r"[`\n]|  |(?: claims it)", text.partition("wayra-db ")[2])[0])
+    assert words[:2] == ["--project", str(sandbox.folder)]
+    return shlex.join(words[2:]).rstrip(".")
+
+
+def test_commands_in_advice_can_be_pasted(sandbox: Sandbox) -> None:
+    """They name the project and the environment that this command was told, quoted where need be."""
+    sandbox.folder = sandbox.folder.rename(sandbox.folder.parent / "my project")
+    sandbox.complete()
+    ended = call(sandbox, "--env", "test", "status")
+    assert pasted(sandbox, ended.stdout) == "--env test init"
+    ended = call(sandbox, "--env", "test", "init")
+    for line in ended.stderr.partition("Try next:\n")[2].splitlines():
+        assert pasted(sandbox, line).startswith("--env test ")
+    sandbox.migration(3, "raise ValueError", head="transactional = False")
+    call(sandbox, "--env", "test", "migrate")
+    ended = call(sandbox, "--env", "test", "migrate")
+    assert pasted(sandbox, ended.stderr) == "--env test migrate repair --version 3 --as applied"
+
+
+def test_status_advises_what_is_not_refused(cli: Cli, sandbox: Sandbox, wayra_database: Documents) -> None:
+    """On a database with data of its own, and with an index in the way: what is advised works, or is no command."""
+    wayra_database.theirs.insert_one({"precious": True})
+    wayra_database.users.create_index("email")
+    ended = cli("status")
+    assert {line.partition("→ ")[2] for line in ended.stdout.splitlines() if line.startswith("  !")} == {
+        f"wayra-db --project {sandbox.folder} init --adopt claims it"
+    }
+    conflict = next(line for line in ended.stdout.splitlines() if "another unique" in line)
+    assert conflict.startswith("  ✗ index users.email_1 is live as email_1")
+    assert conflict.endswith("→ Correct the declaration, or drop the live index in a migration.")
+    wayra_database.users.drop_index("email_1")
+    assert cli(*pasted(sandbox, ended.stdout).split()).code == ExitCode.OK
+    assert cli("status", "--check").code == ExitCode.OK
+
+
+def test_an_environment_that_cannot_be_read(wayra_auth_server: TemporaryServer, offline: Sandbox) -> None:
+    """It may be there: nobody is told to initialise such a database, and it does not count as well."""
+    uri = wayra_auth_server.uri.replace(f"root:{wayra_auth_server.password}@", "").replace("&authSource=admin", "")
+    ended = call(offline, "status", "--check", MONGODB_URI=uri)
+    assert ended.code == ExitCode.PENDING
+    assert "environment could not be read" in ended.stdout
+    assert "never initialised" not in ended.stdout
+    assert "→" not in ended.stdout
+
+
 # --- 10: unreachable ------------------------------------------------------------------------------------------------
 
 
@@ -221,6 +291,40 @@ def test_addresses_that_cannot_be_used(cli_offline: Cli, uri: str, said: str) ->
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.parametrize("option", ["tlsCAFile", "tlsCertificateKeyFile", "tlsCRLFile"])
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_a_tls_file_that_cannot_be_used(cli_offline: Cli, tmp_path: Path, option: str, content: str | None) -> None:
+    """One that is not there and one that holds something else: the options that name such files."""
+    path = tmp_path / "ca.pem"
+    if content is not None:
+        path.write_text(content)
+    ended = cli_offline("status", MONGODB_URI=f"mongodb://127.0.0.1:1/x?tls=true&{option}={path}")
+    assert ended.code == ExitCode.UNREACHABLE
+    error, hint = two_lines(ended.stderr)
+    assert "TLS file" in error
+    assert (str(path) in error) is (content is None)
+    assert option in hint
+
+
+def test_a_server_that_accepts_only_tls(cli_offline: Cli) -> None:
+    """It closes a connection without it, and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+
+        def close_all() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    connection.recv(4096)
+                    connection.close()
+
+        pool.submit(close_all)
+        ended = cli_offline("status", MONGODB_URI=f"mongodb://127.0.0.1:{listener.getsockname()[1]}/x")
+        listener.shutdown(socket.SHUT_RDWR)
+    assert ended.code == ExitCode.UNREACHABLE
+    _, hint = two_lines(ended.stderr)
+    assert "tls=true" in hint
+
+
 def test_tls_against_a_server_without(cli: Cli, wayra_server: ServerUnderTest) -> None:
     """It is told apart from a server that is down."""
     separator = "&" if "?" in wayra_server.uri else "?"
@@ -250,7 +354,9 @@ def test_credentials(wayra_auth_server: TemporaryServer, offline: Sandbox) -> No
     ):
         ended = call(offline, "migrate", "status", MONGODB_URI=uri)
         assert ended.code == ExitCode.UNREACHABLE
-        two_lines(ended.stderr)
+        error, hint = two_lines(ended.stderr)
+        assert len(error) < 200
+        assert "@" in uri or "mongodb://user:password@host" in hint
         assert password not in ended.stderr
         assert "guessed-Pa55" not in ended.stderr
     assert call(offline, "status", MONGODB_URI=right).code == ExitCode.OK

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +21,7 @@ ROUND = {
     "status": "healthy",
     "indexes plan": "inSync",
     "migrate plan": "steps",
+    "migrate rehearse": "verdict",
     "migrate up --steps 1": "ran",
     "indexes apply": "created",
     "seed run": "ran",
@@ -42,7 +46,8 @@ ROUND = {
     "history verify": "digest",
     "clear --yes": "deleted",
     "reset --yes": "steps",
-    "migrate rollback --all --yes": "ran",
+    "migrate rollback --version 2 --yes": "ran",
+    "migrate repair --version 1 --as pending": "version",
     "migrate baseline --version 1": "versions",
     "environment set test --yes": "environment",
 }
@@ -54,10 +59,22 @@ EMBEDDED = {
 }
 
 
+def keys(value: Any) -> Iterator[str]:
+    """Every key in a document, but for those that are names of the user's own."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield key
+            yield from keys(inner if key != "deleted" else None)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from keys(inner)
+
+
 def check(ended: Ended) -> None:
-    """Standard output is one JSON document, standard error nothing but JSON events."""
+    """Standard output is one JSON document, standard error nothing but JSON events, and all keys are of one style."""
     assert isinstance(json.loads(ended.stdout), dict)
     assert all("event" in event for event in ended.events)
+    assert [key for key in keys([ended.document, ended.events]) if not re.fullmatch("_id|[a-z][a-zA-Z]*", key)] == []
     assert "\x1b" not in ended.stdout + ended.stderr
 
 
@@ -74,7 +91,7 @@ def test_no_command_is_left_out() -> None:
 )
 def test_each_command_writes_one_document(cli: Cli, sandbox: Sandbox, flags: list[str]) -> None:
     """Whatever it does; with --quiet without events, with --debug with the server's commands among them."""
-    sandbox.migration(2, "db.trips.insert_one({'title': 'first'})", "pass")
+    sandbox.migration(2, "db.trips.insert_one({'title': 'first'})", "db.trips.delete_many({'title': 'first'})")
     events: set[str] = set()
     for line, key in ROUND.items():
         ended = cli(*line.split(), "--json", *flags)
@@ -173,13 +190,17 @@ def test_errors_of_a_run_are_documents(cli: Cli, sandbox: Sandbox) -> None:
     check(ended)
     assert ended.document["error"] == "StepFailedError"
     assert ended.document["done"] == ["Collections and validators"]
-    assert ended.document["not_done"] == ["Indexes", "Seeds"]
+    assert ended.document["notDone"] == ["Indexes", "Seeds"]
 
 
 @pytest.mark.parametrize("group", [group for group in GROUPS if group not in WITH_DEFAULT])
-def test_help_is_no_result(cli_offline: Cli, group: str) -> None:
-    """Asking for help gives help, also with --json."""
-    assert cli_offline(*group.split(), "--json").stdout.startswith("Usage: ")
+def test_a_group_alone_is_an_error(cli_offline: Cli, group: str) -> None:
+    """A program that names no command gets no page to read, but a document that says so."""
+    ended = cli_offline(*group.split(), "--json")
+    check(ended)
+    assert ended.code == ExitCode.USAGE
+    assert ended.document["message"].startswith("No command is named. There are: ")
+    assert cli_offline(*group.split(), "--help", "--json").stdout.startswith("Usage: ")
 
 
 def test_checks_write_their_document_too(cli: Cli) -> None:
@@ -188,3 +209,31 @@ def test_checks_write_their_document_too(cli: Cli) -> None:
         ended = cli(*line.split(), "--json")
         check(ended)
         assert ended.code == ExitCode.PENDING
+
+
+LOUD = "import os, sys\nprint('loud')\nos.system('echo louder')\nprint('on stderr', file=sys.stderr)\n"
+
+
+def test_what_the_users_files_print_is_no_result(sandbox: Sandbox) -> None:
+    """Neither they nor the programs that they call write into the document, in whatever file they stand."""
+    sandbox.complete()
+    for name in ("collections/users.py", "migrations/0001_step.py", "scripts/seeds/0001_users.py"):
+        text = (sandbox.folder / name).read_text(encoding="utf-8")
+        sandbox.write(name, LOUD + text)
+    sandbox.migration(3, LOUD)
+    sandbox.migration(4, "raise ValueError('by hand')")
+    for line, code in (("init --json", ExitCode.FAILED), ("seed --json", ExitCode.OK), ("status --json", ExitCode.OK)):
+        ended = sandbox.run(*line.split())
+        assert ended.returncode == code
+        assert isinstance(json.loads(ended.stdout), dict)
+        assert {"loud", "louder", "on stderr"} <= set(ended.stderr.splitlines())
+
+
+def test_within_a_process_too(cli: Cli, sandbox: Sandbox) -> None:
+    """Where standard output is a stream in memory, and it is as before afterwards."""
+    sandbox.migration(3, "print('loud')")
+    ended = cli("migrate", "--json")
+    assert len(ended.document["ran"]) == 3
+    assert "loud" in ended.stderr.splitlines()
+    sandbox.migration(4, "print('loud')")
+    assert cli("migrate").stdout.splitlines() == ["loud", "Applied 1 migration."]

@@ -211,22 +211,53 @@ def test_nobody_reads_the_output(sandbox: Sandbox, line: str) -> None:
     assert (ended.returncode, ended.stderr) == (ExitCode.OK, "")
 
 
+def completed(sandbox: Sandbox, words: str) -> list[str]:
+    """What the shell is told when Tab is pressed behind `words`."""
+    count = len(words.split()) - 1
+    asked = {"_WAYRA_DB_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(count)}
+    ended = sandbox.run(prelude=WITHOUT_A_DRIVER, **asked)
+    assert ended.returncode == 0
+    return [line.partition(",")[2] for line in ended.stdout.splitlines()]
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
         ("wayra-db mig", ["migrate"]),
         ("wayra-db migrate ro", ["rollback"]),
         ("wayra-db --env p", ["production"]),
+        ("wayra-db status --env p", ["production"]),
         ("wayra-db init --re", ["--reset"]),
+        ("wayra-db init --js", ["--json"]),
+        ("wayra-db migrate status --pro", ["--project"]),
+        ("wayra-db migrate --ste", ["--steps"]),
     ],
 )
 def test_completion(offline: Sandbox, words: str, expected: list[str]) -> None:
     """What the shell asks with Tab, answered without a driver."""
-    count = len(words.split()) - 1
-    asked = {"_WAYRA_DB_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(count)}
-    ended = offline.run(prelude=WITHOUT_A_DRIVER, **asked)
-    assert ended.returncode == 0
-    assert [line.partition(",")[2] for line in ended.stdout.splitlines()] == expected
+    assert completed(offline, words) == expected
+
+
+SHARED = {"--json", "--env", "--project", "--uri", "--yes", "--verbose"}
+
+
+@pytest.mark.parametrize(
+    ("words", "own"),
+    [
+        ("wayra-db --", {"--version"}),
+        ("wayra-db status --", {"--check"}),
+        ("wayra-db migrate --", {"--steps", "--dry-run"}),
+        ("wayra-db migrate rollback --", {"--steps", "--all"}),
+    ],
+)
+def test_completion_knows_what_every_command_takes(offline: Sandbox, words: str, own: set[str]) -> None:
+    """A command's own options and the shared ones, each once, though its help lists only the former."""
+    offered = completed(offline, words)
+    assert SHARED | own <= set(offered)
+    assert len(offered) == len(set(offered))
+    if words != "wayra-db --":
+        shown = offline.run(*words.split()[1:-1], "--help").stdout
+        assert "--verbose" not in shown
 
 
 def test_a_full_disk_is_an_error(offline: Sandbox) -> None:
@@ -242,6 +273,39 @@ def test_a_full_disk_is_an_error(offline: Sandbox) -> None:
         )
     assert ended.returncode == ExitCode.FAILED
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("--version", ExitCode.OK),
+        ("--help", ExitCode.OK),
+        ("init", ExitCode.OK),
+        ("init --json", ExitCode.OK),
+        ("status", ExitCode.OK),
+        ("status --check", ExitCode.PENDING),
+        ("reset", ExitCode.USAGE),
+        ("nonsense", ExitCode.USAGE),
+        ("migrate --env production --uri mongodb://127.0.0.1:1 --server-selection-timeout 0.05", ExitCode.UNREACHABLE),
+    ],
+)
+def test_a_closed_stream_is_no_error(sandbox: Sandbox, closed: str, line: str, code: int) -> None:
+    """As daemons and schedulers start programs: what cannot be shown is not shown, and the exit code is right."""
+    sandbox.complete()
+    command = [sys.executable, "-m", "wayra_db", "--project", str(sandbox.folder), *line.split()]
+    ended = subprocess.run(
+        ["sh", "-c", f'exec "$@" {closed}', "sh", *command],
+        env={"PATH": os.environ["PATH"], **sandbox.environ()},
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == code
+    assert "Traceback" not in ended.stderr
+    assert (ended.stdout == "") or ">&-" not in closed.split()
+    assert (ended.stderr == "") or "2>&-" not in closed.split()
 
 
 def test_a_terminal_without_unicode(sandbox: Sandbox) -> None:

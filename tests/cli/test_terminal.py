@@ -5,6 +5,7 @@ import pty
 import re
 import select
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,14 +20,16 @@ STYLE = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Terminal:
-    """The command line in a process of its own on a pseudo-terminal."""
+    """The command line in a process of its own on a pseudo-terminal; standard output may go to a file instead."""
 
-    def __init__(self, sandbox: Sandbox, *arguments: str, **environ: str) -> None:
+    def __init__(self, sandbox: Sandbox, *arguments: str, stdout: Path | None = None, **environ: str) -> None:
         self.text = ""
         self._pid, self._terminal = pty.fork()
         if self._pid == 0:
             code = "import sys; from wayra_db.cli import main; main(sys.argv[1:])"
             command = [sys.executable, "-c", code, "--project", str(sandbox.folder), *arguments]
+            if stdout is not None:
+                os.dup2(os.open(stdout, os.O_WRONLY | os.O_CREAT), 1)
             surroundings = {"PATH": os.environ["PATH"], "TERM": "xterm", **sandbox.environ(**environ)}
             os.execve(sys.executable, command, surroundings)
 
@@ -130,6 +133,24 @@ def test_progress_of_long_work(sandbox: Sandbox) -> None:
     assert terminal.end() == ExitCode.OK
     assert "1000/1000" in terminal.text
     assert "documents" in terminal.text
+
+
+def test_results_go_to_stdout_while_progress_is_shown(seeded: Sandbox, tmp_path: Path) -> None:
+    """Bars on the terminal, the result and what a migration prints whole in the file that the user named."""
+    seeded.write(
+        "migrations/0003_loud.py",
+        "def up(db, ctx):\n    print('printed')\n    ctx.progress(1, 2)\n    print('once more')\n",
+    )
+    out = tmp_path / "out"
+    terminal = Terminal(seeded, "migrate", stdout=out)
+    assert terminal.end() == ExitCode.OK
+    assert "1/2" in terminal.text
+    assert out.read_text() == "printed\nonce more\nApplied 1 migration.\n"
+    terminal = Terminal(seeded, "clear", "--yes", stdout=out)
+    assert terminal.end() == ExitCode.OK
+    assert "users" in terminal.text  # the bar
+    assert "2 documents deleted" in out.read_text()
+    assert "deleted" not in terminal.text
 
 
 def test_progress_into_a_pipe(cli: Cli, sandbox: Sandbox) -> None:

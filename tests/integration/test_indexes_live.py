@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,9 +13,11 @@ import pytest
 from pymongo import ASCENDING, DESCENDING, GEO2D, GEOSPHERE, HASHED, TEXT, IndexModel
 from pymongo.collation import Collation
 from pymongo.database import Database
+from pymongo.errors import OperationFailure
 
+from tests.indexes import REFUSED
 from wayra_db import Collection, Deployment, Environment, Guard, IndexManager, SchemaManager
-from wayra_db.errors import DuplicateKeysError, IndexManagementError
+from wayra_db.errors import DeclarationError, DuplicateKeysError, IndexManagementError
 from wayra_db.indexes.plan import Step
 from wayra_db.testing import CommandCounter, ServerUnderTest
 
@@ -332,3 +336,23 @@ def _running(server: ServerUnderTest, database: Documents) -> list[dict[str, Any
         operations = client.admin.aggregate([{"$currentOp": {}}, {"$match": {"command.createIndexes": "users"}}])
         found = [one for one in operations if one["command"].get("$db") == database.name]
     return found if len(found) > 1 else []
+
+
+@pytest.mark.parametrize(("indexes", "message"), REFUSED.values(), ids=REFUSED)
+def test_the_server_refuses_what_a_declaration_may_not_say(
+    wayra_database: Documents, indexes: list[IndexModel], message: str
+) -> None:
+    """So that no declaration is refused which would work."""
+    with pytest.raises(OperationFailure):
+        wayra_database.command({"createIndexes": "c", "indexes": [index.document for index in indexes]})
+    with pytest.raises(DeclarationError, match=re.escape(message)):
+        Collection("c", indexes=indexes)
+
+
+def test_a_refusal_of_the_server_names_the_declaration(manage: Manage) -> None:
+    """What only the server knows comes with file and line too."""
+    line = sys._getframe().f_lineno + 1
+    collection = Collection("c", indexes=[IndexModel([("a", "text")], default_language="klingon")])
+    with pytest.raises(IndexManagementError, match="default_language is not valid") as caught:
+        manage(collection).apply()
+    assert caught.value.message.startswith(f"{__file__}:{line}: the server refused the indexes of c: ")

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from pymongo.database import Database
 from pymongo.errors import WriteError
 
 from wayra_db import Collection, Deployment, Environment, Guard, SchemaManager
-from wayra_db.errors import SchemaError
+from wayra_db.errors import DatabaseOperationError, DeclarationError, SchemaError
 from wayra_db.schema.live import read_collections
 from wayra_db.testing import CommandCounter, ServerUnderTest
 
@@ -200,3 +202,33 @@ def test_a_collection_that_appears_meanwhile_is_left_as_it_is(manage: Manage, wa
 
 def _deployment(database: Documents) -> Deployment:
     return Deployment(database.client, database.name)
+
+
+@pytest.mark.parametrize("exists", [False, True], ids=["created", "changed"])
+def test_a_refusal_of_the_server_names_the_declaration(manage: Manage, wayra_database: Documents, exists: bool) -> None:
+    """Collection, file and the line of what the server does not know; nothing is changed."""
+    if exists:
+        wayra_database.create_collection("a")
+    line = sys._getframe().f_lineno + 4
+    collection = Collection(
+        "a",
+        validator={
+            "$foo": 5,
+        },
+    )
+    with pytest.raises(DeclarationError, match=r"unknown top level operator: \$foo") as caught:
+        manage(collection).apply()
+    assert (caught.value.path, caught.value.line) == (Path(__file__), line)
+    assert "collection 'a'" in caught.value.message
+    assert read_collections(manage()._guard.deployment).keys() == ({"a"} if exists else set())
+
+
+def test_a_refusal_of_another_kind_is_no_mistake_in_the_declaration(
+    manage: Manage, wayra_server: ServerUnderTest
+) -> None:
+    """The collection is named all the same."""
+    with (
+        wayra_server.fail_command("create", error_code=24),
+        pytest.raises(DatabaseOperationError, match=r"collection 'a': .*\(code 24\)"),
+    ):
+        manage(Collection("a")).apply()

@@ -28,6 +28,7 @@ IN_PRODUCTION = {
     Action.SET_ENVIRONMENT: Allowed,
     Action.RELEASE_LOCK: Allowed,
     Action.ROLLBACK: NeedsPermission,
+    Action.REHEARSE: Allowed,
     Action.DROP_INDEXES: NeedsPermission,
     Action.BACKUP_CREATE: NeedsPermission,
     Action.EXPORT: NeedsPermission,
@@ -133,4 +134,10 @@ def test_what_destroys_is_named() -> None:
         Action.RESTORE_OVER_DATA,
         Action.IMPORT,
     } == DESTRUCTIVE
-    assert {Action.BACKUP_CREATE, Action.EXPORT, Action.EXPORT_SENSITIVE, Action.EMBEDDED_SERVER} == READING
+    assert {
+        Action.REHEARSE,
+        Action.BACKUP_CREATE,
+        Action.EXPORT,
+        Action.EXPORT_SENSITIVE,
+        Action.EMBEDDED_SERVER,
+    } == READING

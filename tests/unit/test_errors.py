@@ -88,7 +88,12 @@ def test_every_error_is_plain_data(kind: type[WayraError]) -> None:
     assert "what happened" in str(error)
     assert written["hint"]
     assert written["exitCode"] == error.exit_code
-    assert set(drawn()[kind.__name__][1]) <= set(written)
+    assert {errors.json_key(name) for name in drawn()[kind.__name__][1]} <= set(written)
+
+
+def test_keys_in_json_are_of_one_style() -> None:
+    """As in every other document."""
+    assert [errors.json_key(name) for name in ("path", "expires_at", "not_done")] == ["path", "expiresAt", "notDone"]
 
 
 def test_a_step_keeps_the_exit_code_of_its_reason() -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from wayra_db import events
+from wayra_db.errors import json_key
 from wayra_db.events import Event, Notice, log_observer, notify
 
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -45,13 +46,13 @@ def test_every_event_is_frozen_and_plain(event: Event) -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         setattr(event, fields[0], "other")
     line = json.loads(json.dumps(event.to_dict()))
-    assert list(line) == ["event", *fields]
+    assert list(line) == ["event", *map(json_key, fields)]
     assert line["event"] == type(event).__name__
 
 
 def test_times_are_written_in_iso_form() -> None:
     """The one field of an event that JSON does not know."""
-    assert events.LockWaiting("ada", "host", MOMENT).to_dict()["expires_at"] == "2026-01-02T03:04:05+00:00"
+    assert events.LockWaiting("ada", "host", MOMENT).to_dict()["expiresAt"] == "2026-01-02T03:04:05+00:00"
 
 
 @pytest.mark.parametrize("event", EXAMPLES, ids=lambda event: type(event).__name__)

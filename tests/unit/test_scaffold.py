@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -24,6 +25,38 @@ def test_a_new_project_is_whole(tmp_path: Path) -> None:
     assert [one.version for one in load_migrations(settings.migrations_dir)] == [1]
     assert [one.name for one in load_seeds(settings.seeds_dir)] == ["0001_sample_users"]
     assert (settings.migrations_dir / "latest.txt").read_text() == "0001_add_user_roles.py\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "added"),
+    [
+        (None, [".wayra/", "backups/"]),
+        ("", [".wayra/", "backups/"]),
+        ("*.pyc\n", [".wayra/", "backups/"]),
+        ("*.pyc", [".wayra/", "backups/"]),
+        ("/.wayra\n", ["backups/"]),
+        ("backups\n.wayra/\n", []),
+    ],
+)
+def test_what_git_ignores(tmp_path: Path, before: str | None, added: list[str]) -> None:
+    """A file that is there, as in a repository just made, keeps what it says and gets what it lacks."""
+    path = tmp_path / ".gitignore"
+    if before is not None:
+        path.write_text(before)
+    written = create_project(tmp_path)
+    kept = (before or "").splitlines()
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
+    assert lines == [*kept, *added]
+    assert (path in written) is bool(added)
+
+
+def test_its_addresses_end_where_they_end(tmp_path: Path) -> None:
+    """No line break slips in behind the last letter, as it does with a bare `$`."""
+    create_project(tmp_path / "shop")
+    [users] = load_collections(tmp_path / "shop" / "collections")
+    pattern = users.create_options()["validator"]["$jsonSchema"]["properties"]["email"]["pattern"]
+    assert re.search(pattern, "ada@example.com")
+    assert not re.search(pattern, "ada@example.com\n")
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:

@@ -240,11 +240,24 @@ def test_a_bad_database_name_is_an_error(name: str) -> None:
 # --- mistakes ------------------------------------------------------------------------------------------------------
 
 
+def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
+    """As some editors put one in front of the first line."""
+    start = project(tmp_path, "")
+    (start / "wayra-db.toml").write_bytes(b"\xef\xbb\xbf[database]\nname = 'x'\n")
+    assert load_settings(start=start).database_name == "x"
+
+
 @pytest.mark.parametrize(
     ("text", "line", "key", "says"),
     [
         ("[database]\nnmae = 'x'", 2, "database.nmae", "Did you mean database.name?"),
-        ("[databse]\nname = 'x'", 1, "databse", "Did you mean database"),
+        ("[databse]\nname = 'x'", 2, "databse.name", "Did you mean database.name?"),
+        ("[projct]\nname = 'x'", 2, "projct.name", "Did you mean project.name?"),
+        ("[databse]", 1, "databse", "Did you mean [database]?"),
+        ("databse = 3", 1, "databse", "Did you mean [database]?"),
+        ("[environments.test.databse]\nname = 'x'", 2, "environments.test.databse.name", "mean database.name?"),
+        ("[database.uri]\nname = 'x'", 1, "database.uri", "must be text"),
+        ("[database.name.x]\ny = 1", 1, "database.name", "must be the name of a database"),
         ("[server]\n\ntimeout_seconds = 1", 3, "server.timeout_seconds", "Did you mean lock.timeout_seconds?"),
         ("\ncolour = 'red'", 2, "colour", "It can be one of: project.name"),
         ("[environments.tset.database]\nname = 'x'", 1, "environments.tset", "Did you mean test?"),

@@ -14,11 +14,15 @@ STRINGS = {"bsonType": "array", "items": STRING}
 DATE = {"bsonType": "date"}
 OPEN_OBJECT = {"bsonType": "object"}
 OPEN_OBJECTS = {"bsonType": "array", "items": OPEN_OBJECT}
+# More than any trip costs in any currency; it keeps infinity out, which a `minimum` lets in.
+LARGEST = 1_000_000_000_000_000
 # Drivers send whole numbers as int, long or double, and money as double or decimal: `number` is any of them.
-AMOUNT = {"bsonType": "number", "minimum": 0}
+AMOUNT = {"bsonType": "number", "minimum": 0, "maximum": LARGEST}
+BALANCE = {"bsonType": "number", "minimum": -LARGEST, "maximum": LARGEST}
 COUNT = {"bsonType": "number", "minimum": 0, "multipleOf": 1}
 # ISO 4217, as payment providers spell it: "USD", never "usd".
-CURRENCY = {"bsonType": "string", "pattern": "^[A-Z]{3}$"}
+# (`$` alone would also end before a last line break.)
+CURRENCY = {"bsonType": "string", "pattern": r"^[A-Z]{3}$(?!\n)"}
 
 DESTINATION = {
     "bsonType": "object",
@@ -56,7 +60,7 @@ BUDGET = {
         "breakdown": OPEN_OBJECT,
         "spent": AMOUNT,
         # Below zero once more is spent than planned.
-        "remaining": {"bsonType": "number"},
+        "remaining": BALANCE,
     },
 }
 

@@ -13,11 +13,15 @@ STRING = {"bsonType": "string"}
 STRINGS = {"bsonType": "array", "items": STRING}
 DATE = {"bsonType": "date"}
 OPEN_OBJECT = {"bsonType": "object"}
+# More than any trip costs in any currency; it keeps infinity out, which a `minimum` lets in.
+LARGEST = 1_000_000_000_000_000
 # Drivers send whole numbers as int, long or double, and money as double or decimal: `number` is any of them.
-AMOUNT = {"bsonType": "number", "minimum": 0}
+AMOUNT = {"bsonType": "number", "minimum": 0, "maximum": LARGEST}
+BALANCE = {"bsonType": "number", "minimum": -LARGEST, "maximum": LARGEST}
 COUNT = {"bsonType": "number", "minimum": 0, "multipleOf": 1}
 # ISO 4217, as payment providers spell it: "USD", never "usd", or the index on it would hold one currency twice.
-CURRENCY = {"bsonType": "string", "pattern": "^[A-Z]{3}$"}
+# (`$` alone would also end before a last line break.)
+CURRENCY = {"bsonType": "string", "pattern": r"^[A-Z]{3}$(?!\n)"}
 
 PROFILE = {
     "bsonType": "object",
@@ -62,7 +66,7 @@ STATS = {
         "tripsPlanned": COUNT,
         "tripsCompleted": COUNT,
         # Below zero for somebody who spends more than planned.
-        "totalBudgetSaved": {"bsonType": "number"},
+        "totalBudgetSaved": BALANCE,
     },
 }
 
@@ -78,7 +82,7 @@ users = Collection(
                 "_id": {"bsonType": "objectId"},
                 # Firebase allows 1 to 128 characters.
                 "firebaseUid": {"bsonType": "string", "minLength": 1, "maxLength": 128},
-                "email": {"bsonType": "string", "pattern": r"^[^@\s]+@[^@\s]+$"},
+                "email": {"bsonType": "string", "pattern": r"^[^@\s]+@[^@\s]+$(?!\n)"},
                 # Optional, so that migration 3 can be undone; absent means an ordinary user.
                 "role": {"enum": ["user", "admin"]},
                 "profile": PROFILE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import signal
@@ -19,9 +20,12 @@ from wayra_db.cli._groups import Group, help_if_alone
 from wayra_db.cli._options import shared_options
 from wayra_db.cli._output import Output
 from wayra_db.cli._run import Run
+from wayra_db.cli._streams import open_missing
 from wayra_db.errors import CancelledError, WayraError
 
 PROGRAM = "wayra-db"
+# Modules make many objects and no garbage: looking for some while they are loaded costs a tenth of a short command.
+GARBAGE_AFTER = 100_000
 COMPLETE_VARIABLE = "_WAYRA_DB_COMPLETE"
 
 # Each command: the module that holds it under the same name, and its summary, so that help loads no module.
@@ -93,6 +97,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     The process ends by `os._exit` once everything is flushed and closed: PyMongo's exit handler would wait half a
     second for a thread that only sleeps.
     """
+    gc.set_threshold(GARBAGE_AFTER)
+    open_missing()
     run = Run(os.environ)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a sign that the terminal does not have is no error
@@ -130,23 +136,20 @@ def _invoke(run: Run, arguments: Sequence[str]) -> int:
         run.output.error(WayraError(error.format_message()))
         return ExitCode.FAILED
     except WayraError as error:
-        run.end_progress()
         run.output.error(error)
         if run.debug:
             _traceback()
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        run.end_progress()
         run.output.error(
             CancelledError("broken off", hint="See `wayra-db status` for where it stands; run it again to go on.")
         )
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
         # Whoever read the output has seen enough; nothing more can be written there.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        run.output.close_results()
         return ExitCode.OK
     except OSError as error:
-        run.end_progress()
         run.output.error(WayraError(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"))
         if run.debug:
             _traceback()
@@ -176,7 +179,6 @@ def _unexpected(run: Run, error: Exception) -> int:
 
     from wayra_db.mongo.errors import translate
 
-    run.end_progress()
     if isinstance(error, PyMongoError):
         known = translate(error, "the database")
         run.output.error(known)

@@ -5,8 +5,14 @@ from __future__ import annotations
 import difflib
 import functools
 from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
 
 import click
+
+from wayra_db.cli._run import Run
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 class Group(click.Group):
@@ -38,14 +44,25 @@ class DefaultGroup(Group):
             args = [self.default, *args]
         return super().parse_args(ctx, args)
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """As click, and the options of the default command, which may stand here."""
+        found = super().shell_complete(ctx, incomplete)
+        known = {item.value for item in found}
+        default = self.commands[self.default].shell_complete(ctx, incomplete)
+        return [*found, *(item for item in default if item.value not in known)]
+
 
 def help_if_alone(function: Callable[[], None]) -> Callable[[], None]:
-    """Make a group that is called without any command show its help."""
+    """Make a group that is called without any command show its help; a program, which cannot read it, gets an error."""
 
     @functools.wraps(function)
     def show_help() -> None:
         context = click.get_current_context()
-        if context.invoked_subcommand is None:
-            click.echo(context.get_help())
+        if context.invoked_subcommand is not None:
+            return
+        if context.ensure_object(Run).given.get("json"):
+            listed = ", ".join(cast(click.Group, context.command).list_commands(context))
+            raise click.UsageError(f"No command is named. There are: {listed}.", context)
+        click.echo(context.get_help())
 
     return show_help

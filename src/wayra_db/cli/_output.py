@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import IO, Any
+from typing import IO, Any, TextIO
 
 import click
 
@@ -23,16 +23,32 @@ STRONG: Style = {"bold": True}
 
 
 class Output:
-    """Where and how a command writes; in colours only on a terminal, and never with NO_COLOR."""
+    """Where and how a command writes; in colours only on a terminal, and never with NO_COLOR.
 
-    def __init__(self, *, as_json: bool = False, quiet: bool = False, no_color: bool = False) -> None:
+    `results` is where results go, standard output unless told otherwise. `before_writing` is called before anything is
+    written, to take progress off the terminal. `pasteable` turns the commands in advice into what can be pasted here.
+    """
+
+    def __init__(
+        self,
+        *,
+        as_json: bool = False,
+        quiet: bool = False,
+        no_color: bool = False,
+        before_writing: Callable[[], None] = lambda: None,
+        pasteable: Callable[[str], str] = str,
+    ) -> None:
         self.as_json = as_json
         self.quiet = quiet
+        # Kept, since a progress bar or --json puts something else in the place of `sys.stdout` for a while.
+        self.results: TextIO = sys.stdout
         self._no_color = no_color
+        self._before_writing = before_writing
+        self.pasteable = pasteable
 
     def style(self, text: str, style: Style, *, err: bool = False) -> str:
         """`text` in a style, or as it is where there are no colours."""
-        return click.style(text, **style) if self._colored(sys.stderr if err else sys.stdout) else text
+        return click.style(text, **style) if self._colored(sys.stderr if err else self.results) else text
 
     def _colored(self, stream: IO[str]) -> bool:
         return not self._no_color and stream.isatty()
@@ -40,12 +56,12 @@ class Output:
     def line(self, text: str = "") -> None:
         """One line of a result, for people; nothing with --json."""
         if not self.as_json:
-            sys.stdout.write(text + "\n")
+            self._result(text)
 
-    def note(self, text: str) -> None:
-        """One line beside the result, on stderr; nothing with --quiet or --json."""
+    def note(self, text: str, *, as_it_is: bool = False) -> None:
+        """One line beside the result, on stderr; nothing with --quiet or --json. Commands in it are made pasteable."""
         if not self.quiet and not self.as_json:
-            self._beside(text)
+            self._beside(text if as_it_is else self.pasteable(text))
 
     def note_at_once(self, text: str) -> None:
         """A note from a signal handler, past Python's buffers: the signal may have come while they were being written,
@@ -57,7 +73,7 @@ class Output:
     def document(self, value: Mapping[str, Any]) -> None:
         """The command's one JSON document; nothing without --json."""
         if self.as_json:
-            sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=_plain) + "\n")
+            self._result(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
 
     def error(self, error: WayraError) -> None:
         """An error with its hint on stderr; with --json instead as the command's document."""
@@ -65,12 +81,21 @@ class Output:
         if self.as_json:
             return
         self._beside(f"{self.style('error:', {**BAD, **STRONG}, err=True)} {error.message}")
-        for number, line in enumerate(error.hint.splitlines()):
+        for number, line in enumerate(self.pasteable(error.hint).splitlines()):
             self._beside(f"{'hint:' if number == 0 else '     '} {line}")
+
+    def close_results(self) -> None:
+        """Let results go nowhere from now on: whoever read them has left."""
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self.results.fileno())
+
+    def _result(self, text: str) -> None:
+        self._before_writing()
+        self.results.write(text + "\n")
 
     def _beside(self, text: str) -> None:
         """A line on stderr, behind the results that were written before it, also where both go to one file."""
-        sys.stdout.flush()
+        self._before_writing()
+        self.results.flush()
         sys.stderr.write(text + "\n")
 
     def table(self, rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), indent: int = 2) -> None:

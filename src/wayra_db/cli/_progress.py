@@ -7,6 +7,7 @@ import logging
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wayra_db import events
@@ -34,7 +35,7 @@ class Renderer:
         self._waiting_line = False
         self._bars: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
-        self._began: dict[str, float] = {}
+        self._paces: dict[str, Pace] = {}
         self._printed: dict[str, float] = {}
 
     def __call__(self, event: Event) -> None:
@@ -111,19 +112,22 @@ class Renderer:
             self._waiting_line = False
 
     def _progress(self, event: events.Progress) -> None:
-        began = self._began.setdefault(event.task, time.monotonic())
-        if self._terminal:
-            self._bar(event)
-            return
         now = time.monotonic()
+        pace = self._paces.get(event.task)
+        if pace is None or event.done < pace.done_before:  # a task of the same name begins anew
+            pace = self._paces[event.task] = Pace(now, event.done)
+        rate = pace.rate(event.done, now)
+        if self._terminal:
+            self._bar(event, rate)
+            return
         finished = event.total is not None and event.done >= event.total
-        if now - self._printed.get(event.task, began) < LINE_EVERY_SECONDS and not finished:
+        if now - self._printed.get(event.task, pace.began) < LINE_EVERY_SECONDS and not finished:
             return
         self._printed[event.task] = now
-        sys.stderr.write(progress_line(event, now - began) + "\n")
+        sys.stderr.write(progress_line(event, rate) + "\n")
         sys.stderr.flush()
 
-    def _bar(self, event: events.Progress) -> None:
+    def _bar(self, event: events.Progress, rate: float | None) -> None:
         if self._bars is None:
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -138,16 +142,20 @@ class Renderer:
                 TimeRemainingColumn(),
                 console=Console(stderr=True),
                 transient=True,
+                # What a migration prints shows above the bar, unless it goes elsewhere than to this terminal.
+                redirect_stdout=sys.stdout.isatty(),
             )
             self._bars.start()
         if event.task not in self._tasks:
-            self._tasks[event.task] = self._bars.add_task(event.task, total=event.total, unit=event.unit, rate="")
-        elapsed = time.monotonic() - self._began[event.task]
+            # Where it begins counts: what an earlier run has done says nothing of this one's speed.
+            self._tasks[event.task] = self._bars.add_task(
+                event.task, total=event.total, completed=event.done, unit=event.unit, rate=""
+            )
         self._bars.update(
             self._tasks[event.task],
             completed=event.done,
             total=event.total,
-            rate=f"{event.done / elapsed:,.0f}/s" if elapsed > 0 else "",
+            rate="" if rate is None else f"{rate:,.0f}/s",
         )
 
     def _end_bars(self) -> None:
@@ -170,11 +178,23 @@ class LogLines(logging.Handler):
         self._renderer(events.Notice(self.format(record), level))
 
 
-def progress_line(event: events.Progress, elapsed_seconds: float) -> str:
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """When a task was first heard of and how much of it an earlier run had done by then."""
+
+    began: float
+    done_before: int
+
+    def rate(self, done: int, now: float) -> float | None:
+        """What this run does in a second; None before there is anything to tell it from."""
+        return (done - self.done_before) / (now - self.began) if now > self.began else None
+
+
+def progress_line(event: events.Progress, rate: float | None) -> str:
     """Progress as a plain line: how far, how fast, how long to go."""
-    rate = event.done / elapsed_seconds if elapsed_seconds > 0 else 0.0
+    pace = "" if rate is None else f", {rate:,.0f}/s"
     if not event.total:
-        return f"  {event.task}: {event.done:,} {event.unit}, {rate:,.0f}/s"
+        return f"  {event.task}: {event.done:,} {event.unit}{pace}"
     far = f"{event.done:,}/{event.total:,} {event.unit} ({event.done / event.total:.0%})"
     left = f", {duration((event.total - event.done) / rate)} left" if rate and event.done < event.total else ""
-    return f"  {event.task}: {far}, {rate:,.0f}/s{left}"
+    return f"  {event.task}: {far}{pace}{left}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import shutil
 import sys
 import time
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wayra_db.cli._output import Output
+from wayra_db.cli._streams import results_apart
 from wayra_db.stopping import Stop
 
 if TYPE_CHECKING:
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
     from wayra_db.environment import Action
     from wayra_db.project import Project
     from wayra_db.settings import Settings
+
+# The program's name in front of one of its commands; those that work on no project stay as they are, and so does help.
+_COMMAND = re.compile(r"(?<![\w/.-])wayra-db(?= (?!new\b|completion\b)([a-z]+)\b(?![^`\n]*--help))")
 
 
 class Run:
@@ -49,6 +55,8 @@ class Run:
             as_json=bool(self.given.get("json")),
             quiet=bool(self.given.get("quiet")),
             no_color=bool(self.environ.get("NO_COLOR")),
+            before_writing=self.end_progress,
+            pasteable=self.pasteable,
         )
 
     @cached_property
@@ -57,6 +65,13 @@ class Run:
         from wayra_db.cli._progress import Renderer
 
         return Renderer(self.output, verbose=bool(self.given.get("verbose")) or self.debug)
+
+    def begin(self) -> None:
+        """Prepare the output for a command's own work: with --json nothing but its document goes to stdout, whatever
+        the user's files print.
+        """
+        if self.output.as_json:
+            self.output.results = self._resources.enter_context(results_apart(self.output.results))
 
     def project(self, *, permitted: Collection[Action] = (), adopt: bool = False) -> Project:
         """The project that the flags, the environment and the folder name; closed when the process ends."""
@@ -84,16 +99,36 @@ class Run:
 
         return load_settings(flags=self._settings_flags(), environ=self.environ, start=self._folder())
 
-    @property
+    @cached_property
     def invocation(self) -> str:
-        """How this command line was called, for examples that can be pasted."""
+        """How this command line was called, with the flags that say what it works on, quoted for a shell.
+
+        A secret in the URI stays hidden: pasted, the command is refused by the server, and reaches no other database.
+        """
+        from wayra_db.cli._options import parameter
+        from wayra_db.settings import redact_uri
+        from wayra_db.settings.options import OPTIONS, Kind
+
         found = shutil.which("wayra-db", path=self.environ.get("PATH", ""))
         called = Path(sys.argv[0])
-        program = sys.argv[0] if called.name == "wayra-db" and called != Path(found or "") else "wayra-db"
-        folder = self.given.get("project")
-        return f"{program} --project {folder}" if folder else program
+        words = [sys.argv[0] if called.name == "wayra-db" and called != Path(found or "") else "wayra-db"]
+        if folder := self.given.get("project"):
+            words += ["--project", folder]
+        for option in OPTIONS.values():
+            value = self.given.get(parameter(option)) if option.flag else None
+            if value is not None and option.kind not in (Kind.SECONDS, Kind.SWITCH):
+                words += [option.flag, redact_uri(value) if option.secret else value]
+        return shlex.join(words)
+
+    def pasteable(self, text: str) -> str:
+        """`text` with each command on this project in it as it must be called from here."""
+        from wayra_db.cli._app import COMMANDS
+
+        return _COMMAND.sub(lambda found: self.invocation if found[1] in COMMANDS else found[0], text)
 
     def _folder(self) -> Path:
+        if self.given.get("project") == "":  # as an unset variable of a script has it; not the folder it runs in
+            raise click.UsageError("--project is empty; `.` is the folder that you are in.")
         return Path(self.given.get("project") or self.environ.get("WAYRA_PROJECT") or ".")
 
     def _settings_flags(self) -> dict[str, Any]:
@@ -114,7 +149,7 @@ class Run:
             raise click.ClickException("not confirmed; nothing was changed")
 
     def end_progress(self) -> None:
-        """Take bars and unfinished lines off the terminal, before something else is written there."""
+        """Take bars and unfinished lines off the terminal; `output` does so itself before it writes."""
         if "renderer" in self.__dict__:
             self.renderer.close()
 

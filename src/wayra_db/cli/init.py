@@ -89,15 +89,12 @@ def clear(run: Run) -> None:
 
 def _show(run: Run, report: InitReport) -> None:
     output = run.output
-    run.end_progress()
     output.document(report.to_dict())
     where = f"{report.database} ({report.environment})"
     if not report.changed:
         output.line(f"{output.style('Nothing to change:', STRONG)} {where} is as declared.")
-        for step in report.steps:
-            output.line(f"  {step.title}: {step.summary}")
         return
     output.line(f"{output.style('Ready:', STRONG)} {where} in {duration(time.monotonic() - run.started)}.")
     run.output.note("\nTry next:")
     for words, purpose in NEXT:
-        run.output.note(f"  {run.invocation} {words:<36}  {purpose}")
+        run.output.note(f"  wayra-db {words:<36}  {purpose}")

@@ -12,16 +12,18 @@ from wayra_db.cli._run import Run
 
 
 @command(examples=["wayra-db new shop && cd shop && wayra-db init"])
-@click.argument("path", type=click.Path(path_type=Path))
-def new(run: Run, path: Path) -> None:
+@click.argument("path")
+def new(run: Run, path: str) -> None:
     """Write a small project that works at once.
 
     A collection, a migration and a seed; overwrites nothing.
     """
     from wayra_db.scaffold import create_project
 
-    written = create_project(path)
+    if not path.strip():
+        raise click.UsageError("The path is empty; `.` is the folder that you are in.", click.get_current_context())
+    written = create_project(Path(path))
     run.output.document({"files": [str(file) for file in written]})
     for file in written:
         run.output.line(f"  wrote {file}")
-    run.output.note(f"Next: cd {shlex.quote(str(path))} && wayra-db init")
+    run.output.note(f"Next: cd {shlex.quote(path)} && wayra-db init", as_it_is=True)

@@ -36,7 +36,7 @@ def _show(output: Output, status: Status) -> None:
     output.line(f"{style(status.database, STRONG)} on {status.address}, {status.environment}: {verdict}")
     marks = {"problem": style("✗", BAD), "pending": style("!", WARN), "note": style("·", FAINT)}
     for finding in status.findings:
-        advice = f"  → {finding.advice}" if finding.advice else ""
+        advice = f"  → {output.pasteable(finding.advice)}" if finding.advice else ""
         output.line(f"  {marks[finding.severity]} {finding.message}{style(advice, FAINT)}")
     output.line()
     output.table([[style(label, FAINT), text] for label, text in _facts(status)])

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wayra_db.environment import Action
-from wayra_db.errors import DuplicateKeysError, IndexManagementError
+from wayra_db.errors import DuplicateKeysError, IndexManagementError, WayraError
 from wayra_db.guard import Guard
 from wayra_db.indexes.live import read_indexes
 from wayra_db.indexes.plan import IndexDocument, IndexPlan, PlannedIndex, Step, plan_indexes
 from wayra_db.indexes.watch import build_progress
-from wayra_db.mongo.errors import DUPLICATE_KEY, translate
+from wayra_db.mongo.errors import DUPLICATE_KEY, is_refused_as_written, translate
 from wayra_db.schema.manager import SchemaManager
 
 if TYPE_CHECKING:
@@ -101,9 +101,7 @@ class IndexManager:
         except OperationFailure as error:
             raise translate(error, self._guard.deployment.address) from error
 
-    def _refused(
-        self, collection: str, documents: Sequence[IndexDocument], error: OperationFailure
-    ) -> IndexManagementError:
+    def _refused(self, collection: str, documents: Sequence[IndexDocument], error: OperationFailure) -> WayraError:
         details = error.details or {}
         if error.code == DUPLICATE_KEY:
             key = dict(details.get("keyPattern", {}))
@@ -117,8 +115,12 @@ class IndexManager:
                 hint=f"Find them: db.{collection}.aggregate([{{$group: {{_id: {_group(key)}, n: {{$sum: 1}}}}}}, "
                 "{$match: {n: {$gt: 1}}}])",
             )
+        if not is_refused_as_written(error.code):
+            return translate(error, self._guard.deployment.address)
+        declared = next(one for one in self._schema.collections if one.name == collection)
         return IndexManagementError(
-            f"the server refused the indexes of {collection}: {details.get('errmsg', error)}",
+            f"{declared.path}:{declared.line}: the server refused the indexes of {collection}: "
+            f"{details.get('errmsg', error)}",
             hint=f"Correct the declaration of {collection}; none of its missing indexes was created.",
         )
 

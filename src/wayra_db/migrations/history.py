@@ -17,12 +17,14 @@ from wayra_db.mongo.errors import translated
 
 COLLECTION = "_wayra_migrations"
 FORMAT = 1
+BATCH = 100_000  # the server's own choice, 101, would make a second round trip of nearly every read
 
 
 def read_records(deployment: Deployment) -> dict[int, Record]:
     """Every version that the database knows. One find, whatever their number; writes nothing."""
     with translated(deployment.address):
-        return {document["_id"]: _record(document) for document in deployment.metadata[COLLECTION].find()}
+        found = deployment.metadata[COLLECTION].find(batch_size=BATCH)
+        return {document["_id"]: _record(document) for document in found}
 
 
 def _record(document: Mapping[str, Any]) -> Record:

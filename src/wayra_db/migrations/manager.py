@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -56,11 +57,15 @@ class MigrationResult:
 
 
 class MigrationManager:
-    """Plans, runs, rolls back and reports the migrations of one folder on one database."""
+    """Plans, runs, rolls back and reports the migrations of one folder on one database.
 
-    def __init__(self, guard: Guard, directory: Path) -> None:
+    Without `with_hooks` the project's own code around runs, `_hooks.py`, is left out.
+    """
+
+    def __init__(self, guard: Guard, directory: Path, *, with_hooks: bool = True) -> None:
         self._guard = guard
         self._directory = directory
+        self._with_hooks = with_hooks
 
     def files(self) -> tuple[Migration, ...]:
         """The migration files, read without running them or touching the database."""
@@ -77,16 +82,7 @@ class MigrationManager:
         self, *, to: int | None = None, steps: int | None = None, allow_out_of_order: bool = False
     ) -> MigrationPlan:
         """What `up` would run now. Reads only; raises what `up` would refuse."""
-        records, points = self._known()
-        return plan_up(
-            self.files(),
-            records,
-            checkpoints=points,
-            transactions=self._transactions,
-            to=to,
-            steps=steps,
-            allow_out_of_order=allow_out_of_order,
-        )
+        return self._planned(plan_up, self.files(), to=to, steps=steps, allow_out_of_order=allow_out_of_order)
 
     def up(
         self,
@@ -103,23 +99,15 @@ class MigrationManager:
         two batches, with CancelledError. Raises RefusedError, LockHeldError, HistoryMismatchError,
         InterruptedMigrationError, MigrationLoadError, MigrationFailedError, HookFailedError.
         """
-        if not self.plan(to=to, steps=steps, allow_out_of_order=allow_out_of_order).steps:
+        plan = partial(self._planned, plan_up, self.files(), to=to, steps=steps, allow_out_of_order=allow_out_of_order)
+        if not plan().steps:
             return MigrationResult("up", ())
         with self._guard.stop.within(max_duration_seconds), self._guard.changing(Action.MIGRATE, "migrate up") as lease:
-            plan = self.plan(to=to, steps=steps, allow_out_of_order=allow_out_of_order)
-            return self._run(plan, lease)
+            return self._run(plan(), lease)
 
     def plan_rollback(self, *, version: int | None = None, steps: int | None = None) -> MigrationPlan:
         """What `rollback` would undo now. Reads only; raises what `rollback` would refuse."""
-        records, points = self._known()
-        return plan_rollback(
-            self.files(),
-            records,
-            checkpoints=points,
-            transactions=self._transactions,
-            version=version,
-            steps=steps,
-        )
+        return self._planned(plan_rollback, self.files(), version=version, steps=steps)
 
     def rollback(
         self,
@@ -137,13 +125,14 @@ class MigrationManager:
         if (version is None) + (steps is None) + (not everything) != 2:
             raise ValueError("say what to roll back: exactly one of version, steps or everything")
         self._guard.require(Action.ROLLBACK)
-        if not self.plan_rollback(version=version, steps=steps).steps:
+        plan = partial(self._planned, plan_rollback, self.files(), version=version, steps=steps)
+        if not plan().steps:
             return MigrationResult("down", ())
         with (
             self._guard.stop.within(max_duration_seconds),
             self._guard.changing(Action.ROLLBACK, "migrate rollback") as lease,
         ):
-            return self._run(self.plan_rollback(version=version, steps=steps), lease)
+            return self._run(plan(), lease)
 
     def plan_redo(self, *, version: int | None = None, steps: int | None = None) -> tuple[MigrationPlan, MigrationPlan]:
         """What `redo` would undo, and what it would apply again. Reads only; raises what `redo` would refuse."""
@@ -267,6 +256,13 @@ class MigrationManager:
                 checkpoints.forget(migration.version),
             )
 
+    def _planned(
+        self, planner: Callable[..., MigrationPlan], files: Sequence[Migration], **options: Any
+    ) -> MigrationPlan:
+        """A plan from files that were read once, and the database as it is now."""
+        records, points = self._known()
+        return planner(files, records, checkpoints=points, transactions=self._transactions, **options)
+
     @property
     def _transactions(self) -> bool:
         return self._guard.deployment.capabilities.transactions
@@ -278,6 +274,7 @@ class MigrationManager:
         return records, checkpoints.read_checkpoints(self._guard.deployment) if half_done else {}
 
     def _run(self, plan: MigrationPlan, lease: Lease) -> MigrationResult:
+        commit = current_commit(self._directory)
         return MigrationResult(
-            plan.direction, run_plan(plan, self._guard, lease, commit=current_commit(self._directory))
+            plan.direction, run_plan(plan, self._guard, lease, commit=commit, with_hooks=self._with_hooks)
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -43,36 +43,42 @@ class Done:
         return {"version": self.version, "seconds": round(self.seconds, 4), "documents": dict(self.written)}
 
 
-def run_plan(plan: MigrationPlan, guard: Guard, lease: Lease, *, commit: str | None) -> tuple[Done, ...]:
+def run_plan(
+    plan: MigrationPlan, guard: Guard, lease: Lease, *, commit: str | None, with_hooks: bool = True
+) -> tuple[Done, ...]:
     """Run every step; returns what each did.
 
     All files, hooks included, are executed once before the first step, so that an import error stops the run before
     anything changed. An atomic step and its record commit together; a batched one commits each batch with its
     checkpoint; another is recorded as `started` first, then as applied or failed. `commit` goes to the audit log.
+    Without `with_hooks` the project's own code around the run is left out.
     Raises MigrationFailedError with what was done before, HookFailedError, CancelledError between two steps or two
     batches, LockLostError.
     """
     if not plan.steps:
         return ()
     modules = {step.migration.version: _load(step) for step in plan.steps}
-    around = hooks.load_hooks(plan.steps[0].migration.path.parent)
+    around = hooks.load_hooks(plan.steps[0].migration.path.parent) if with_hooks else hooks.Hooks()
     done: list[Done] = []
     with UnitRunner(guard.deployment, lease) as units:
         run = _Run(plan, guard, lease, units, commit)
 
         def tell(name: str, step: PlannedStep | None = None, **ended: Any) -> None:
+            if name not in around.functions:
+                return
             versions = [one.version for one in done]
             info = dataclasses.replace(hooks.run_info(plan, versions, step), **ended)
             around.call(name, units, info, done=versions)
 
         tell("before_run")
         try:
-            for step in plan.steps:
-                guard.stop.check()
-                tell("before_each", step)
-                with guard.stop.protected(), sourcefile.sibling_imports(step.migration.path.parent):
-                    done.append(run.step(step, modules[step.migration.version], [one.version for one in done]))
-                tell("after_each", step)
+            with sourcefile.sibling_imports(plan.steps[0].migration.path.parent):
+                for step in plan.steps:
+                    guard.stop.check()
+                    tell("before_each", step)
+                    with guard.stop.protected():
+                        done.append(run.step(step, modules[step.migration.version], done))
+                    tell("after_each", step)
         except (LockError, ConnectionFailedError):
             raise  # nothing more may be written, or nothing can be
         except BaseException as error:
@@ -86,7 +92,9 @@ def run_plan(plan: MigrationPlan, guard: Guard, lease: Lease, *, commit: str | N
 def _load(step: PlannedStep) -> ModuleType:
     path = step.migration.path
     try:
-        return sourcefile.load_module(path, f"wayra_migration_{step.migration.version}")
+        return sourcefile.load_module(
+            path, f"wayra_migration_{step.migration.version}", expected_checksum=step.migration.checksum
+        )
     except sourcefile.SourceFileError as error:
         raise MigrationLoadError(
             error.message, path=path, line=error.line, hint="Nothing has run; fix the file and try again."
@@ -103,8 +111,8 @@ class _Run:
         self._units = units
         self._commit = {"commit": commit} if commit else {}
 
-    def step(self, step: PlannedStep, module: ModuleType, done: list[int]) -> Done:
-        """Run one step and record it; `done` are the versions that were done before it, for the error."""
+    def step(self, step: PlannedStep, module: ModuleType, done: Sequence[Done]) -> Done:
+        """Run one step and record it; `done` is what was done before it, for the error."""
         guard, name = self._guard, _title(step)
         function = getattr(module, step.direction)
         started = time.monotonic()
@@ -121,7 +129,9 @@ class _Run:
                 error.message, signal_name=error.signal_name, hint=f"{self._stands(step)} {error.hint}"
             ) from error
         except (Exception, SystemExit) as error:
-            failure = _failure(step, error, done, with_values=guard.environment is not Environment.PRODUCTION)
+            failure = _failure(
+                step, error, [one.version for one in done], with_values=guard.environment is not Environment.PRODUCTION
+            )
             notify(
                 guard.observer,
                 UnitFailed("migration", name, step.direction, time.monotonic() - started, failure.message),

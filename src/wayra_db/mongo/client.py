@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from wayra_db.errors import UnsupportedDeploymentError
 from wayra_db.events import CommandSent, Notice, Observer, notify
 from wayra_db.mongo.capabilities import Capabilities, decide
-from wayra_db.mongo.errors import translated, unusable_uri
+from wayra_db.mongo.errors import translated, unusable_tls_file, unusable_uri
 
 if TYPE_CHECKING:
     from pymongo import AsyncMongoClient, MongoClient
@@ -54,6 +54,22 @@ class Deployment:
 
     def __repr__(self) -> str:
         return f"Deployment({self.address!r}, {self.database_name!r})"
+
+    @property
+    def uri(self) -> str | None:
+        """What another process connects with; it holds the password, so it is never shown. None for a given client."""
+        return self._uri
+
+    def elsewhere(self, database_name: str) -> Deployment:
+        """Another database of the same deployment, over the same client, which stays this one's to close."""
+        return Deployment(
+            self.client,
+            database_name,
+            address=self.address,
+            uri=self._uri,
+            options=self._options,
+            tally=self.tally,
+        )
 
     @property
     def database(self) -> Database[Document]:
@@ -164,6 +180,8 @@ def _client(uri: str, address: str, observer: Observer, **options: Any) -> Mongo
         warnings.simplefilter("always")
         try:
             client: MongoClient[Document] = MongoClient(uri, **options)
+        except OSError as error:  # no connection is made here: the driver reads the files that the URI names
+            raise unusable_tls_file(error, address) from error
         except (ValueError, TypeError):
             raise unusable_uri("a host, a port or an option in it is malformed", address) from None
     if caught:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +12,11 @@ from wayra_db.guard import Guard
 from wayra_db.locking import Lease
 from wayra_db.mongo.client import Deployment
 from wayra_db.mongo.commands import MAJORITY
-from wayra_db.mongo.errors import NAMESPACE_EXISTS, translated
+from wayra_db.mongo.errors import NAMESPACE_EXISTS
 from wayra_db.schema.collection import Collection
 from wayra_db.schema.diff import SchemaPlan, diff
-from wayra_db.schema.live import read_collections
+from wayra_db.schema.live import LiveCollection, read_collections
+from wayra_db.schema.refused import told_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +43,16 @@ class SchemaManager:
         self._guard = guard
         self.collections = tuple(collections)
 
-    def plan(self) -> SchemaPlan:
-        """Declared against live. One read; writes nothing."""
-        return diff(self.collections, read_collections(self._guard.deployment))
+    def plan(self, live: Mapping[str, LiveCollection] | None = None) -> SchemaPlan:
+        """Declared against live. One read, unless the caller has read what is `live`; writes nothing."""
+        return diff(self.collections, read_collections(self._guard.deployment) if live is None else live)
 
     def apply(self) -> SchemaResult:
         """Create missing collections and set changed validators and levels.
 
         Takes no lock and writes nothing when all is as declared. `collMod` holds the collection exclusively for a
         moment; documents are not read. Raises SchemaError, before anything is changed, when an option differs that is
-        fixed for the life of a collection.
+        fixed for the life of a collection, and DeclarationError when the server refuses what is declared.
         """
         if _checked(self.plan()).empty:
             return SchemaResult()
@@ -61,10 +62,11 @@ class SchemaManager:
                 self._guard.stop.check()
                 lease.check()
                 create_collection(self._guard.deployment, collection)
+            declared = {collection.name: collection for collection in self.collections}
             for change in plan.change:
                 self._guard.stop.check()
                 lease.check()
-                with translated(self._guard.deployment.address):
+                with told_of(declared[change.collection], self._guard.deployment.address):
                     self._guard.deployment.metadata.command(
                         {"collMod": change.collection, **change.options, "writeConcern": MAJORITY}
                     )
@@ -86,10 +88,13 @@ class SchemaManager:
 
 
 def create_collection(deployment: Deployment, collection: Collection) -> None:
-    """Create one collection as declared and, on a sharded cluster, shard it. One that exists is left as it is."""
+    """Create one collection as declared and, on a sharded cluster, shard it. One that exists is left as it is.
+
+    Raises DeclarationError when the server refuses what is declared.
+    """
     from pymongo.errors import OperationFailure
 
-    with translated(deployment.address):
+    with told_of(collection, deployment.address):
         try:
             deployment.metadata.command(
                 {"create": collection.name, **collection.create_options(), "writeConcern": MAJORITY}

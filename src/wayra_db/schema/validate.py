@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from wayra_db.schema.index_rules import index_mistakes
 from wayra_db.schema.jsonschema import did_you_mean, is_closed, names_fields, parent_of, schema_mistakes
 from wayra_db.schema.locate import Mistake, Where
 from wayra_db.schema.mask import Mask
+from wayra_db.schema.values import value_mistakes
 
 if TYPE_CHECKING:
     from wayra_db.schema.collection import Collection
@@ -32,8 +34,7 @@ _CONTRADICTIONS = (
     ("capped", "clustered_index", "a capped collection cannot be clustered"),
     ("capped", "shard_key", "a capped collection cannot be sharded"),
 )
-# What makes two indexes over the same key different indexes to the server.
-_SIGNATURE = ("unique", "sparse", "partialFilterExpression", "collation", "wildcardProjection")
+_DOCUMENTS = ("validator", "collation", "capped", "timeseries", "clustered_index", "shard_key")
 
 
 def first_mistake(collection: Collection) -> Mistake | None:
@@ -45,10 +46,11 @@ def _mistakes(collection: Collection) -> Iterator[Mistake]:
     # Each rule may rely on those before it, since nobody asks for a second mistake.
     yield from _name_mistakes(collection.name)
     yield from _kind_mistakes(collection)
+    yield from _value_mistakes(collection)
     yield from _option_mistakes(collection)
     if collection.validator is not None:
         yield from _validator_mistakes(collection.validator, ("validator",))
-    yield from _index_mistakes(collection)
+    yield from index_mistakes(collection.indexes)
     yield from _sensitive_mistakes(collection)
 
 
@@ -70,7 +72,7 @@ def _name_mistakes(name: Any) -> Iterator[Mistake]:
 
 
 def _kind_mistakes(collection: Collection) -> Iterator[Mistake]:
-    for option in ("validator", "sensitive", "collation", "capped", "timeseries", "clustered_index", "shard_key"):
+    for option in (*_DOCUMENTS, "sensitive"):
         value = getattr(collection, option)
         is_mapping = isinstance(value, Mapping) or (option == "collation" and hasattr(value, "document"))
         if value is not None and not is_mapping:
@@ -83,6 +85,14 @@ def _kind_mistakes(collection: Collection) -> Iterator[Mistake]:
             hint = 'Write IndexModel([("email", 1)], unique=True), from pymongo.'
             message = f"indexes must hold IndexModel objects, found {type(index).__name__}"
             yield Mistake(message, ("indexes", position), hint=hint)
+
+
+def _value_mistakes(collection: Collection) -> Iterator[Mistake]:
+    for option in _DOCUMENTS:
+        value = getattr(collection, option)
+        yield from value_mistakes(value if isinstance(value, Mapping) else None, (option,))
+    for position, index in enumerate(collection.indexes):
+        yield from value_mistakes(index.document, ("indexes", position))
 
 
 def _option_mistakes(collection: Collection) -> Iterator[Mistake]:
@@ -185,28 +195,14 @@ def _validator_mistakes(validator: Mapping[str, Any], where: Where) -> Iterator[
             yield Mistake(message, (*where, "$jsonSchema", "additionalProperties"), hint=hint)
 
 
-def _index_mistakes(collection: Collection) -> Iterator[Mistake]:
-    names: dict[str, int] = {}
-    signatures: list[tuple[Any, ...]] = []
-    for position, index in enumerate(collection.indexes):
-        document, where = index.document, ("indexes", position)
-        key = list(document["key"].items())
-        signature = (key, *(document.get(option) for option in _SIGNATURE))
-        if key == [("_id", 1)]:
-            yield Mistake("the server itself makes the index on _id: leave it out", where)
-        elif signature in signatures:
-            yield Mistake(f"index {document['name']!r} is declared twice", where)
-        elif document["name"] in names:
-            hint = "Give one of them a name: IndexModel(..., name=...)."
-            yield Mistake(f"two indexes are called {document['name']!r}", where, hint=hint)
-        names[document["name"]] = position
-        signatures.append(signature)
-
-
 def _sensitive_mistakes(collection: Collection) -> Iterator[Mistake]:
     schema = (collection.validator or {}).get("$jsonSchema")
-    masks_by_path: Mapping[str, Any] = collection.sensitive
+    masks_by_path: Mapping[Any, Any] = collection.sensitive
     for path, mask in masks_by_path.items():
+        if not isinstance(path, str) or "" in path.split("."):
+            hint = 'Write {"profile.firstName": Mask.REMOVE}.'
+            yield Mistake(f"a sensitive field is named by its dotted path, found {path!r}", ("sensitive",), hint=hint)
+            continue
         where: Where = ("sensitive", path)
         if not isinstance(mask, Mask):
             hint = f"One of {', '.join(str(known) for known in Mask)}."

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 _LINES = 20
 _LONGEST_LINE = 500
+_LONGEST_REASON = 200
+# What mongod says in the last lines before it aborts, whatever the reason was.
+_ECHOES = ("ASSERT", "CONTROL")
+_SEE_THE_MANUAL = "Please read the documentation"
+_ENGINE_SAYS = "WiredTiger error message"
 _TROUBLE = re.compile(r'"s":"[EF]"')
 
 
@@ -31,7 +38,8 @@ _OLD_CPU = Diagnosis(
 )
 _CORRUPT = Diagnosis(
     "the data files are damaged",
-    "Restore a backup into a fresh data folder; `mongod --repair` may save what is readable.",
+    "To begin anew, move them away (mv {data} {data}.damaged) and run the command again; a backup can be restored into "
+    "the fresh database. `mongod --repair --dbpath {data}` may save what is readable.",
 )
 _DENIED = Diagnosis("it may not read or write its data folder", "Make the folder and its files yours (chown, chmod).")
 _OLD_SYSTEM = Diagnosis(
@@ -50,7 +58,7 @@ _WORDS: tuple[tuple[str, Diagnosis], ...] = (
     (r"Unable to lock the lock file|DBPathInUse", _LOCKED),
     (r"Too many open files", _TOO_MANY_FILES),
     (r"Permission denied|Operation not permitted", _DENIED),
-    (r"WT_TRY_SALVAGE|WT_PANIC|file is corrupted|read checksum error", _CORRUPT),
+    (r"WT_TRY_SALVAGE|WT_PANIC|file is corrupted|read checksum error|data corruption|with --repair here", _CORRUPT),
 )
 _CODES: dict[int, Diagnosis] = {
     48: _PORT_TAKEN,
@@ -71,12 +79,49 @@ def last_words(log: str) -> str:
     return "\n".join((telling or lines)[-_LINES:])
 
 
-def diagnose(exit_code: int | None, log: str) -> Diagnosis:
-    """Why a mongod ended with `exit_code` (None when it is not known) after it wrote `log`."""
+def last_reason(log: str) -> str:
+    """The last error of mongod's own in `log`, in its words; empty when it wrote none."""
+    for line in reversed(log.splitlines()):
+        if not _TROUBLE.search(line) or "WT_PANIC" in line:  # the engine's panic is not the reason for it
+            continue
+        try:
+            entry = json.loads(line)
+        except ValueError:  # the last line of a full disk
+            continue
+        said = str(entry.get("msg", ""))
+        if entry.get("c") in _ECHOES or said.startswith(_SEE_THE_MANUAL):
+            continue
+        detail = _detail(entry.get("attr", {}))
+        return (detail if said == _ENGINE_SAYS else f"{said}: {detail}" if detail else said)[:_LONGEST_REASON]
+    return ""
+
+
+def _detail(attributes: dict[str, Any]) -> str:
+    """The sentence among an entry's attributes; the storage engine's begins with a place in its code."""
+    for name in ("message", "error", "reason"):
+        value = attributes.get(name)
+        if isinstance(value, dict):
+            value = value.get("msg") or value.get("errmsg")
+        if isinstance(value, str) and not value.startswith(_SEE_THE_MANUAL):
+            return re.sub(r"^\w+:\d+:", "", value).strip()
+    return ""
+
+
+def diagnose(exit_code: int | None, log: str, data: str = "its data folder") -> Diagnosis:
+    """Why a mongod ended with `exit_code` (None when it is not known) after it wrote `log`; `data` is its data folder
+    as a shell takes it.
+    """
     for words, diagnosis in _WORDS:
         if re.search(words, log):
-            return diagnosis
+            if diagnosis is not _CORRUPT:
+                return diagnosis
+            return replace(diagnosis, reason=_with(diagnosis.reason, log), hint=diagnosis.hint.replace("{data}", data))
     if exit_code in _CODES:
         return _CODES[exit_code]
     ending = "" if exit_code is None else f" with exit code {exit_code}"
-    return Diagnosis(f"it ended{ending}", "Its last words are in the log: wayra-db server logs")
+    return Diagnosis(_with(f"it ended{ending}", log), "Its last words are in the log: wayra-db server logs")
+
+
+def _with(said: str, log: str) -> str:
+    reason = last_reason(log)
+    return f"{said}: {reason}" if reason else said

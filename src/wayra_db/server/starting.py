@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -78,7 +79,7 @@ def make_ready(
             mongod.terminate(paths, STOP_SECONDS)
             diagnosis = Diagnosis(f"{error.message} within {START_SECONDS:.0f} seconds", f"See {paths.log}")
         else:
-            diagnosis = diagnose(_exit_code(child), log)
+            diagnosis = diagnose(_exit_code(child), log, shlex.quote(str(record.data_dir)))
         failure = ServerStartError(
             f"mongod did not start: {diagnosis.reason}", log_tail=last_words(log), hint=diagnosis.hint
         )

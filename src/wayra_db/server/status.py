@@ -43,18 +43,18 @@ class ServerStatus:
         return {
             "running": self.running,
             "ready": self.ready,
-            "in_use": self.in_use,
+            "inUse": self.in_use,
             "watched": self.watched,
             "pid": self.pid,
             "uri": self.uri,
-            "tcp_uri": self.tcp_uri,
+            "tcpUri": self.tcp_uri,
             "version": self.version,
             "binary": None if self.binary is None else str(self.binary),
-            "data_dir": None if self.data_dir is None else str(self.data_dir),
-            "data_bytes": self.data_bytes,
-            "log_path": str(self.log_path),
-            "started_at": None if self.started_at is None else self.started_at.isoformat(),
-            "idle_seconds": self.idle_seconds,
+            "dataDir": None if self.data_dir is None else str(self.data_dir),
+            "dataBytes": self.data_bytes,
+            "logPath": str(self.log_path),
+            "startedAt": None if self.started_at is None else self.started_at.isoformat(),
+            "idleSeconds": self.idle_seconds,
         }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -58,7 +59,7 @@ def read_project_file(path: Path) -> ProjectFile:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")  # some editors put a byte order mark in front
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigError(f"{path}: cannot be read: {reason}", source=str(path)) from error
@@ -91,17 +92,22 @@ class _Source:
 def _leaves(table: Mapping[str, Any], place: Keys = ()) -> Iterator[tuple[Keys, Any]]:
     for name, value in table.items():
         here = (*place, name)
-        if isinstance(value, dict) and _is_section(here):
+        # A table that there is not is looked into too: what it sets tells best which one was meant.
+        if isinstance(value, dict) and (value or _is_section(here)) and ".".join(_key(here)) not in OPTIONS:
             yield from _leaves(value, here)
         else:
             yield here, value
 
 
+def _key(place: Keys) -> Keys:
+    """The place of a setting without the environment that it is for."""
+    return place[2:] if place[0] == "environments" else place
+
+
 def _is_section(place: Keys) -> bool:
-    if place[0] == "environments":
-        place = place[2:]
-    prefix = ".".join((*place, ""))
-    return not place or any(key.startswith(prefix) for key in OPTIONS)
+    key = _key(place)
+    prefix = ".".join((*key, ""))
+    return not key or any(name.startswith(prefix) for name in OPTIONS)
 
 
 def _environment(source: _Source, place: Keys) -> Environment:
@@ -130,10 +136,15 @@ def _accept(source: _Source, place: Keys, key: Keys, value: Any) -> Any:
 
 def _hint(wrong: Keys, known: list[str]) -> str:
     """The known name that was probably meant: right but in the wrong table, or nearly right."""
+    written = ".".join(wrong)
+    sections = sorted({name.partition(".")[0] for name in known if "." in name})
+    if len(wrong) == 1 and (section := nearest_name(written, sections)):
+        return f"Did you mean [{section}]?"
     by_last_part = {name.rpartition(".")[2]: name for name in known}
+    same_end = [name for name in known if name.rpartition(".")[2] == wrong[-1]]
     nearest = (
-        by_last_part.get(wrong[-1])
-        or nearest_name(".".join(wrong), known)
+        next(iter(difflib.get_close_matches(written, same_end, n=1, cutoff=0)), None)
+        or nearest_name(written, known)
         or by_last_part.get(nearest_name(wrong[-1], list(by_last_part)) or "")
     )
     return f"Did you mean {nearest}?" if nearest else f"It can be one of: {', '.join(known)}."

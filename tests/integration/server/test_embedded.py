@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import signal
 import socket
 import stat
+import subprocess
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -11,7 +14,8 @@ from urllib.parse import unquote
 import pytest
 
 from tests.integration.server.sandbox import Sandbox, connect
-from wayra_db.errors import MongodNotFoundError, ServerError, ServerStartError
+from wayra_db import Project
+from wayra_db.errors import ConnectionFailedError, MongodNotFoundError, ServerError, ServerStartError
 from wayra_db.events import Notice, ServerStarted
 from wayra_db.server import EmbeddedServer
 from wayra_db.testing import RecordingObserver
@@ -236,17 +240,40 @@ def test_a_mongod_that_ends_at_once_is_explained(sandbox: Sandbox) -> None:
         insert(lease.uri, 1)
 
 
-def test_damaged_data_is_explained(sandbox: Sandbox) -> None:
-    """A real mongod that cannot read its files: the error says so, not just an exit code."""
+@pytest.mark.parametrize("name", ["WiredTiger.turtle", "WiredTiger.wt", "_mdb_catalog.wt"])
+def test_damaged_data_is_explained(sandbox: Sandbox, name: str) -> None:
+    """A real mongod that cannot read its files: the error says so and why, and its hint leads on."""
     server = EmbeddedServer(sandbox.state_dir)
     server.acquire().close()
     server.stop()
-    (turtle,) = sandbox.state_dir.rglob("WiredTiger.turtle")
-    turtle.write_text("junk", encoding="utf-8")
-    with pytest.raises(ServerStartError, match="the data files are damaged") as caught:
+    (damaged,) = sandbox.state_dir.rglob(name)
+    damaged.write_text("junk", encoding="utf-8")
+    with pytest.raises(ServerStartError, match=r"the data files are damaged: [A-Z].*") as caught:
         server.acquire()
     assert '"s":"F"' in caught.value.log_tail
     assert sandbox.mongods() == []
+    command = re.search(r"\((mv .*?)\)", caught.value.hint)
+    assert command is not None
+    subprocess.run(["sh", "-c", command[1]], check=True)
+    server.acquire().close()
+
+
+def test_a_server_that_hangs_is_told_from_one_that_is_down(sandbox: Sandbox) -> None:
+    """It cannot be started, since it runs: the error names the commands that look at it and end it."""
+    project = sandbox.state_dir.parent
+    (project / "wayra-db.toml").write_text("")
+    with Project.open(project) as opened:
+        assert opened.deployment.capabilities.transactions
+    (pid,) = sandbox.mongods()
+    os.kill(pid, signal.SIGSTOP)
+    flags = {"database.server_selection_timeout_seconds": 0.3}
+    with (
+        Project.open(project, flags=flags) as opened,
+        pytest.raises(ConnectionFailedError, match="runs and does not answer") as caught,
+    ):
+        opened.status()
+    assert "`wayra-db server logs`" in caught.value.hint
+    assert "`wayra-db server stop`" in caught.value.hint
 
 
 def test_a_state_folder_that_cannot_be_made_is_explained(sandbox: Sandbox) -> None:

@@ -84,6 +84,7 @@ ACCEPTED: list[tuple[str, str, Any]] = [
     ("trips", "dates.end", NOW),
     ("trips", "budget.total", Decimal128("0")),
     ("trips", "budget.remaining", -5),
+    ("trips", "budget.total", 10**15),
     ("trips", "collaborators", []),
     ("trips", "aiGenerated", {"nested": {"freely": [1, "two"]}}),
     ("users", "settings.ai", {"anything": {"goes": True}}),
@@ -101,6 +102,24 @@ REFUSED: list[tuple[str, str, Any]] = [
     ("trips", "visibility", "secret"),
     ("users", "role", "emperor"),
     ("users", "email", "no address"),
+    *(("users", "email", email) for email in ("a@b\n", "a@b\n\n", "a\n@b", "a b@c", "@b", "a@")),
+    *(("trips", "budget.currency", currency) for currency in ("USD\n", "USD ", "US", "USDT")),
+    ("users", "preferences.budgetRange.currency", "USD\n"),
+    *(
+        (collection, path, Decimal128(number) if decimal else float(number))
+        for collection, path in (
+            ("users", "preferences.budgetRange.min"),
+            ("users", "preferences.budgetRange.max"),
+            ("users", "stats.totalBudgetSaved"),
+            ("users", "stats.tripsPlanned"),
+            ("trips", "budget.total"),
+            ("trips", "budget.spent"),
+            ("trips", "budget.remaining"),
+            ("trips", "travelers.adults"),
+        )
+        for number in ("Infinity", "-Infinity", "NaN")
+        for decimal in (False, True)
+    ),
     ("users", "firebaseUid", ""),
     ("trips", "title", ""),
     ("trips", "owner", "5eed00000000000000000001"),

@@ -79,6 +79,11 @@ TABLE: dict[str, tuple[dict[str, Any], list[tuple[str, str]], bool]] = {
         [("pending", "collection users does not exist")],
         False,
     ),
+    "a collection that cannot be changed": (
+        {"schema": SchemaSummary(2, (), (), ("collection users: it is a view",))},
+        [("problem", "collection users: it is a view")],
+        False,
+    ),
     "an undeclared collection": (
         {"schema": SchemaSummary(2, (), ("legacy",))},
         [("note", "collection legacy is not declared")],
@@ -89,6 +94,11 @@ TABLE: dict[str, tuple[dict[str, Any], list[tuple[str, str]], bool]] = {
         [("pending", "index users.email_1 is missing")],
         False,
     ),
+    "an index that cannot be changed": (
+        {"indexes": IndexSummary(11, 10, (), (), ("index users.email_1 is live with another unique",))},
+        [("problem", "index users.email_1 is live with another unique")],
+        False,
+    ),
     "an undeclared index": (
         {"indexes": IndexSummary(11, 11, (), ("users.old_1",))},
         [("note", "index users.old_1 is not declared")],
@@ -97,6 +107,26 @@ TABLE: dict[str, tuple[dict[str, Any], list[tuple[str, str]], bool]] = {
     "never initialised": (
         {"stored_environment": None},
         [("pending", "the database was never initialised")],
+        False,
+    ),
+    "data that nobody has claimed": (
+        {"stored_environment": None, "unclaimed_data": True},
+        [("problem", "the database holds data and belongs to no environment yet")],
+        False,
+    ),
+    "an environment that cannot be read": (
+        {"stored_environment": None, "unreadable": {"environment": "not authorized"}},
+        [("problem", "environment could not be read: not authorized")],
+        False,
+    ),
+    "a reset that was cut off": (
+        {"resetting": True},
+        [("problem", "a reset was cut off: nothing else is done before it is finished")],
+        False,
+    ),
+    "a migration out of order": (
+        {"migrations": [Unit("a", "pending"), Unit("b", "applied"), Unit("c", "pending")]},
+        [("problem", "1 migration out of order: a"), ("pending", "1 migration pending: c")],
         False,
     ),
     "another environment": (
@@ -152,6 +182,61 @@ def test_what_a_person_must_do_comes_with_advice(name: str) -> None:
     """Every pending finding names a command; so does every problem that a command explains."""
     status = replace(WELL, **TABLE[name][0])
     assert all(finding.advice for finding in verdict(status) if finding.severity == "pending")
+
+
+PENDING: dict[str, Any] = {
+    "migrations": [Unit("a", "applied"), Unit("b", "pending")],
+    "schema": SchemaSummary(2, ("collection users does not exist",)),
+    "indexes": IndexSummary(11, 10, ("index users.email_1 is missing",), (), ("index users.a_1 is another",)),
+    "seeds": [Unit("a", "failed"), Unit("b", "changed since it ran")],
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "advice"),
+    [
+        (
+            {},
+            {
+                "wayra-db migrate",
+                "wayra-db init",
+                "wayra-db indexes apply",
+                "wayra-db seed",
+                "wayra-db seed --again",
+                "Correct the declaration, or drop the live index in a migration.",
+            },
+        ),
+        (
+            {"stored_environment": None, "unclaimed_data": True},
+            {
+                "wayra-db init --adopt claims it",
+                "Correct the declaration, or drop the live index in a migration.",
+            },
+        ),
+        (
+            {"stored_environment": "production"},
+            {"Check MONGODB_URI and WAYRA_ENV.", "Correct the declaration, or drop the live index in a migration."},
+        ),
+        (
+            {"resetting": True},
+            {
+                "wayra-db reset finishes it",
+                "Correct the declaration, or drop the live index in a migration.",
+            },
+        ),
+    ],
+)
+def test_no_advice_names_a_command_that_refuses(changes: dict[str, Any], advice: set[str]) -> None:
+    """While every change is refused, what ends that is the advice for everything that a command would do."""
+    status = replace(WELL, **PENDING, **changes)
+    assert {finding.advice for finding in verdict(status)} == advice
+
+
+@pytest.mark.parametrize("state", ["failed", "interrupted", "edited", "missing file"])
+def test_pending_migrations_behind_a_problem(state: str) -> None:
+    """`migrate` may refuse: the state of each is what to look at first."""
+    status = replace(WELL, migrations=[Unit("a", state), Unit("b", "pending")])
+    assert {finding.advice for finding in verdict(status)} == {"wayra-db migrate status"}
 
 
 @pytest.mark.parametrize("name", TABLE)

@@ -213,6 +213,59 @@ MISTAKES = {
         "needs a locale",
         "locale",
     ),
+    "a value that BSON does not have": (
+        "Collection('c', validator={\n'x': object()})  # here",
+        "MongoDB cannot store a object",
+        "",
+    ),
+    "a UUID as it is": (
+        "import uuid\nCollection('c', validator={'a': {\n'$ne': uuid.UUID(int=1)}})  # here",
+        "cannot store a UUID",
+        "Binary.from_uuid",
+    ),
+    "a set in the place of a list": ("Collection('c', validator={'a': {\n'$in': {1, 2}}})  # here", "a set", "a list"),
+    "a number that is too large": (
+        "Collection('c', validator={\n'a': {'$lt': 2**70}})  # here",
+        "does not fit into 64 bits",
+        "",
+    ),
+    "a property whose name is a number": (
+        "Collection('c', validator={'$jsonSchema': {'properties': {\n1: {}}}})  # here",
+        "must be strings, found 1",
+        "",
+    ),
+    "a schema that holds itself": (
+        "node = {'properties': {}}  # here\nnode['properties']['child'] = node\n"
+        "Collection('c',\nvalidator={'$jsonSchema': node})",
+        "validator holds itself",
+        "as many levels",
+    ),
+    "a schema deeper than the server goes": (
+        "deep = {}\nfor _ in range(60):\n    deep = {'properties': {'a': deep}}\n"
+        "Collection('c',\nvalidator={'$jsonSchema': deep})  # here",
+        "deeper than 100 levels",
+        "",
+    ),
+    "a field of a shard key that is a number": (
+        "Collection('c', shard_key={\n5: 1})  # here",
+        "must be strings, found 5",
+        "",
+    ),
+    "a sensitive field that is a number": (
+        "Collection('c',\nsensitive={5: Mask.EMAIL})  # here",
+        "dotted path, found 5",
+        "profile.firstName",
+    ),
+    "a sensitive path with an empty part": (
+        "Collection('c',\nsensitive={'a..b': Mask.EMAIL})  # here",
+        "dotted path, found 'a..b'",
+        "",
+    ),
+    "an index with a mistyped option": (
+        "Collection('c', indexes=[\nIndexModel('b'),\nIndexModel('a', uniqe=True),  # here\n])",
+        "index 'a_1' has no option 'uniqe'",
+        "Did you mean 'unique'?",
+    ),
     "an empty shard key": ("Collection('c',\nshard_key={})  # here", "at least one field", ""),
     "a descending shard key": ("Collection('c', shard_key={\n'a': -1})  # here", "1 or 'hashed' for 'a', not -1", ""),
     "a shard key hashed twice": (

@@ -6,6 +6,22 @@ import pytest
 
 from wayra_db.server.diagnosis import diagnose, last_words
 
+ENGINE = (
+    '{"s":"E",  "c":"WT", "msg":"WiredTiger error message","attr":{"error":-31802,"message":{"msg":"__desc_read:347:'
+    'File WiredTiger.wt is smaller than allocation size","error_str":"WT_ERROR: non-specific"}}}'
+)
+ABORTING = (
+    '{"s":"F",  "c":"STORAGE", "msg":"Please read the documentation for starting MongoDB with --repair here: ..."}\n'
+    '{"s":"F",  "c":"ASSERT", "msg":"Fatal assertion","attr":{"msgid":50944}}\n'
+    '{"s":"F",  "c":"CONTROL", "msg":"Writing fatal message","attr":{"message":"Got signal: 6 (Aborted)."}}\n'
+    '{"s":"E",  "c":"cut o'
+)
+CATALOG = (
+    '{"s":"F",  "c":"STORAGE", "msg":"Failed to open WiredTiger cursor. This may be due to data corruption",'
+    '"attr":{"error":{"errmsg":"-31802: WT_ERROR"},"message":"Please read the documentation"}}'
+)
+FATAL = '{"s":"E",  "c":"STORAGE", "msg":"Wrong moon phase","attr":{"error":"the tide is out"}}'
+
 
 @pytest.mark.parametrize(
     ("exit_code", "log", "reason"),
@@ -30,6 +46,9 @@ from wayra_db.server.diagnosis import diagnose, last_words
         (-signal.SIGILL, "", "this processor lacks an instruction"),
         (-signal.SIGKILL, "", "it was killed"),
         (-6, "WT_TRY_SALVAGE: database corruption detected", "the data files are damaged"),
+        (14, f"{ENGINE}\n{ABORTING}", "the data files are damaged: File WiredTiger.wt is smaller than"),
+        (14, CATALOG, "the data files are damaged: Failed to open WiredTiger cursor"),
+        (14, FATAL, "it ended with exit code 14: Wrong moon phase: the tide is out"),
         (2, "Error parsing command line", "it ended with exit code 2"),
         (None, "", "it ended"),
     ],
@@ -39,6 +58,13 @@ def test_the_reason_is_read_from_exit_code_and_log(exit_code: int | None, log: s
     diagnosis = diagnose(exit_code, log)
     assert diagnosis.reason.startswith(reason)
     assert diagnosis.hint
+
+
+def test_damaged_data_comes_with_the_way_on() -> None:
+    """The commands to begin anew, with the folder's own path."""
+    hint = diagnose(14, ENGINE + "\n" + ABORTING, "'/my shop/data'").hint
+    assert "mv '/my shop/data' '/my shop/data'.damaged" in hint
+    assert "{" not in hint
 
 
 @pytest.mark.parametrize(("exit_code", "taken"), [(48, True), (62, False), (None, False)])

@@ -37,6 +37,13 @@ def _one_rule(context: click.Context, parameter: click.Parameter, name: str | No
     return name
 
 
+def _json_as_the_flag(context: click.Context, parameter: click.Parameter, name: str | None) -> str | None:
+    """`--format json` is `--json`."""
+    if name == "json":
+        context.ensure_object(Run).given["json"] = True
+    return name
+
+
 @command(
     parent=migrate,
     examples=[
@@ -47,7 +54,13 @@ def _one_rule(context: click.Context, parameter: click.Parameter, name: str | No
     ],
 )
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--format", "format_", type=click.Choice(FORMATS), help="How findings are written; text when not given.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(FORMATS),
+    callback=_json_as_the_flag,
+    help="How findings are written; text when not given.",
+)
 @click.option("--select", multiple=True, metavar="RULE", callback=_rules, help="Run this rule only; may be repeated.")
 @click.option("--ignore", multiple=True, metavar="RULE", callback=_rules, help="Leave this rule out; may be repeated.")
 @click.option("--strict", is_flag=True, help="Exit with 3 for warnings too.")
@@ -72,7 +85,6 @@ def lint(
         if format_ not in (None, "json"):
             raise click.UsageError(f"--json and --format {format_} contradict each other.")
         format_ = "json"
-    run.given["json"] = format_ == "json"
     if list_rules:
         _list_rules(run.output)
         return ExitCode.OK

@@ -80,7 +80,9 @@ def status(run: Run, check: bool) -> int:
             output.line(f"  {one.version:04d} → {one.next}")
     pending = [one for one in found if one.verdict != "applied"]
     if not found:
-        output.line('There are no migrations yet. Write one: wayra-db migrate create --name "add user roles"')
+        output.line(
+            output.pasteable('There are no migrations yet. Write one: wayra-db migrate create --name "add user roles"')
+        )
     elif not pending:
         output.line(f"{plural(len(found), 'migration')}, all applied.")
     return ExitCode.PENDING if check and pending else ExitCode.OK
