@@ -579,6 +579,18 @@ def test_a_compound_unique_index_and_a_partial_one(project: Project, wayra_datab
     assert project.backups.import_collection(write(tmp_path, "seats.jsonl", good)).imported == 2
 
 
+def test_many_conflicts_are_all_told(project: Project, wayra_database: Documents, tmp_path: Path) -> None:
+    """Each by its line, more of them than go into one batch, and every second document is good."""
+    wayra_database.users.insert_many([one for one in users(5000) if one["_id"] % 2])
+    path = write(tmp_path, "users.jsonl", users(5000))
+    result = project.backups.import_collection(path, dry_run=True)
+    assert (result.imported, result.rejected) == (2500, 2500)
+    assert result.errors_file is not None
+    lines = [json.loads(line)["line"] for line in result.errors_file.read_text().splitlines()]
+    assert lines == list(range(2, 5001, 2))
+    assert leftovers(wayra_database) == []
+
+
 def test_a_writer_in_between_undoes_an_insert(
     project: Project, wayra_database: Documents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

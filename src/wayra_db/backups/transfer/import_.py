@@ -271,11 +271,13 @@ class _Import:
             questions.append(("the validator refuses the document that it would make", pipeline, {}))
         removed = 0
         for reason, pipeline, asked in questions:
-            for keys in staging.batched(staging.ask(self._deployment, name, pipeline, **asked)):
+            # Finding places reads all of them, so that it is done for many at once.
+            for keys in staging.batched(staging.ask(self._deployment, name, pipeline, **asked), 100_000):
                 self._guard.stop.check()
                 for place in places.find(keys):
                     self._rejects.add(place, reason)
-                removed += staging.remove(self._deployment, name, self._to.key, keys)
+                for part in staging.batched(keys):
+                    removed += staging.remove(self._deployment, name, self._to.key, part)
         return removed
 
     def _met_a_writer(self) -> ImportFailedError:
