@@ -14,6 +14,7 @@ from wayra_db.backups.documents import DocumentError
 
 FRAME_BYTES = 1 << 20
 MOST_DOCUMENTS = 100_000
+_LOOK = 64
 
 _read_length = struct.Struct("<i").unpack_from
 _read_long = struct.Struct("<q").unpack_from
@@ -28,7 +29,7 @@ _FIXED = {1: 8, 6: 0, 7: 12, 8: 1, 9: 8, 10: 0, 16: 4, 17: 8, 18: 8, 19: 16, 127
 class Run:
     """Whole documents as raw BSON, one after the other."""
 
-    data: bytes
+    data: bytes | memoryview
     documents: int
 
 
@@ -56,27 +57,39 @@ def value_size(data: bytes | memoryview, kind: int, offset: int) -> int:
     if kind == _POINTER:
         return 16 + int(_read_length(data, offset)[0])
     if kind == _REGEX:
-        whole = bytes(data[offset:])
-        return whole.index(b"\0", whole.index(b"\0") + 1) + 1
+        return _zero(data, _zero(data, offset) + 1) + 1 - offset
     raise DocumentError(f"a value is of no known type ({kind})", offset)
 
 
-def elements(document: bytes, offset: int = 0) -> Iterator[tuple[bytes, int, int, int]]:
+def _zero(data: bytes | memoryview, offset: int) -> int:
+    """Where the next zero byte is: the driver hands large replies out as views, which cannot be searched."""
+    while offset < len(data):
+        found = bytes(data[offset : offset + _LOOK]).find(0)
+        if found >= 0:
+            return offset + found
+        offset += _LOOK
+    raise DocumentError("a name has no end", offset)
+
+
+def elements(document: bytes | memoryview, offset: int = 0) -> Iterator[tuple[bytes, int, int, int]]:
     """Name, type, beginning and end of each value of the document that begins at `offset`. Raises DocumentError."""
-    end = offset + int(_read_length(document, offset)[0]) - 1
     position = offset + 4
-    while position < end:
-        kind = document[position]
-        name_end = document.index(b"\0", position + 1)
-        begin = name_end + 1
-        following = begin + value_size(document, kind, begin)
-        if following > end:
-            raise DocumentError("a value reaches beyond its document", position)
-        yield document[position + 1 : name_end], kind, begin, following
-        position = following
+    try:
+        end = offset + int(_read_length(document, offset)[0]) - 1
+        while position < end:
+            kind = document[position]
+            name_end = _zero(document, position + 1)
+            begin = name_end + 1
+            following = begin + value_size(document, kind, begin)
+            if not begin <= following <= end:
+                raise DocumentError("a value reaches beyond its document", position)
+            yield bytes(document[position + 1 : name_end]), kind, begin, following
+            position = following
+    except (struct.error, IndexError) as error:
+        raise DocumentError("a document is cut", position) from error
 
 
-def read_reply(cursor: bytes) -> Reply:
+def read_reply(cursor: bytes | memoryview) -> Reply:
     """The `cursor` document of a reply. Raises DocumentError."""
     cursor_id, batch, at = 0, (0, 0), None
     for name, kind, begin, end in elements(cursor):
@@ -90,7 +103,7 @@ def read_reply(cursor: bytes) -> Reply:
     return Reply(cursor_id, *batch, at)
 
 
-def documents_of(cursor: bytes, reply: Reply) -> Iterator[memoryview]:
+def documents_of(cursor: bytes | memoryview, reply: Reply) -> Iterator[memoryview]:
     """Each document of a reply's batch. Raises DocumentError when the widths do not come out even."""
     if reply.end == reply.begin:
         return
@@ -103,6 +116,8 @@ def documents_of(cursor: bytes, reply: Reply) -> Iterator[memoryview]:
         left -= 1
         position += width
         following = position + _read_length(cursor, position)[0]
+        if not position < following <= end:
+            break
         yield view[position:following]
         position = following
     if position != end:
@@ -117,12 +132,17 @@ def runs(documents: Iterator[memoryview] | Iterator[bytes], size: int = FRAME_BY
         length = len(document)
         # Half as much again is let pass: a batch that came out a little large makes no tiny run at its end.
         if gathered >= size * 3 // 2 or (pieces and gathered + length > 2 * size):
-            yield Run(b"".join(pieces), len(pieces))
+            yield _run(pieces)
             pieces, gathered = [], 0
         pieces.append(document)
         gathered += length
     if pieces:
-        yield Run(b"".join(pieces), len(pieces))
+        yield _run(pieces)
+
+
+def _run(pieces: list[memoryview | bytes]) -> Run:
+    # One large document is handed on as it lies in the reply, which holds little else.
+    return Run(pieces[0] if len(pieces) == 1 else b"".join(pieces), len(pieces))
 
 
 def next_batch_size(documents: int, size: int) -> int:

@@ -75,7 +75,7 @@ class Masker:
         """The documents of a run with tokens in the place of the placeholders. Raises DocumentError."""
         if not redaction.placeholders:
             return run
-        return Run(b"".join(self._filled(run.data, redaction.placeholders)), run.documents)
+        return Run(b"".join(self._filled(bytes(run.data), redaction.placeholders)), run.documents)
 
     def _filled(self, data: bytes, placeholders: Sequence[bytes]) -> Iterator[bytes]:
         for begin, _ in split(data):
