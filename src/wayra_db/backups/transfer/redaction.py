@@ -26,7 +26,7 @@ class Masked:
 
     def finish(self, batch: bytes) -> bytes:
         """A run of documents with tokens in the place of what the server has put there."""
-        return self.masker.fill(Run(batch, count(batch)), self.redaction).data
+        return bytes(self.masker.fill(Run(batch, count(batch)), self.redaction).data)
 
 
 def mask(collection: Collection) -> Masked:
