@@ -35,6 +35,8 @@ class Action(StrEnum):
     CLEAR = "clear"
     BACKUP_CREATE = "backup_create"
     RESTORE_OVER_DATA = "restore_over_data"
+    EXPORT = "export"
+    EXPORT_SENSITIVE = "export_sensitive"
     IMPORT = "import"
     SET_ENVIRONMENT = "set_environment"
     RELEASE_LOCK = "release_lock"
@@ -99,6 +101,13 @@ POLICY: Mapping[Action, Rule] = {
         _YES,
         Refused("Restore into another database; recovering a lost production database has its own command and flag."),
     ),
+    Action.EXPORT: Rule("exporting documents", _YES, _YES, _WITH_FLAG),
+    Action.EXPORT_SENSITIVE: Rule(
+        "exporting sensitive fields",
+        _YES,
+        _YES,
+        NeedsPermission("Mask them with --redact, or repeat the command with --allow-production --include-sensitive."),
+    ),
     Action.IMPORT: Rule("importing documents", _YES, _YES, _WITH_FLAG),
     Action.SET_ENVIRONMENT: Rule("setting the database's environment", _YES, _YES, _YES),
     Action.RELEASE_LOCK: Rule("releasing another runner's lock", _YES, _YES, _YES),
@@ -114,7 +123,9 @@ DESTRUCTIVE = frozenset(
 
 # These change nothing in the database, so it need not be claimed. A claim for another environment still counts:
 # a backup of production under the name of development would slip past production's rule.
-READING = frozenset({Action.REHEARSE, Action.BACKUP_CREATE, Action.EMBEDDED_SERVER})
+READING = frozenset(
+    {Action.REHEARSE, Action.BACKUP_CREATE, Action.EXPORT, Action.EXPORT_SENSITIVE, Action.EMBEDDED_SERVER}
+)
 
 
 def check(action: Action, environment: Environment, *, permitted: Collection[Action] = ()) -> Decision:

@@ -26,6 +26,8 @@ ROUND = {
     "indexes apply": "created",
     "seed run": "ran",
     "seed status": "seeds",
+    "backup export users": "documents",
+    "backup import users_export.json --clear-existing --yes": "imported",
     "init": "steps",
     "init --quick": "steps",
     "migrate redo": "up",

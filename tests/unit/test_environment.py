@@ -31,6 +31,8 @@ IN_PRODUCTION = {
     Action.REHEARSE: Allowed,
     Action.DROP_INDEXES: NeedsPermission,
     Action.BACKUP_CREATE: NeedsPermission,
+    Action.EXPORT: NeedsPermission,
+    Action.EXPORT_SENSITIVE: NeedsPermission,
     Action.IMPORT: NeedsPermission,
     Action.SEED: Refused,
     Action.RESET: Refused,
@@ -132,4 +134,10 @@ def test_what_destroys_is_named() -> None:
         Action.RESTORE_OVER_DATA,
         Action.IMPORT,
     } == DESTRUCTIVE
-    assert {Action.REHEARSE, Action.BACKUP_CREATE, Action.EMBEDDED_SERVER} == READING
+    assert {
+        Action.REHEARSE,
+        Action.BACKUP_CREATE,
+        Action.EXPORT,
+        Action.EXPORT_SENSITIVE,
+        Action.EMBEDDED_SERVER,
+    } == READING
