@@ -33,6 +33,7 @@ class Action(StrEnum):
     RESET = "reset"
     CLEAR = "clear"
     BACKUP_CREATE = "backup_create"
+    BACKUP_DELETE = "backup_delete"
     RESTORE_OVER_DATA = "restore_over_data"
     IMPORT = "import"
     SET_ENVIRONMENT = "set_environment"
@@ -91,6 +92,7 @@ POLICY: Mapping[Action, Rule] = {
         _YES,
         NeedsPermission("Set backups.allow_production = true and repeat the command with --allow-production."),
     ),
+    Action.BACKUP_DELETE: Rule("deleting backups", _YES, _YES, _WITH_FLAG),
     Action.RESTORE_OVER_DATA: Rule(
         "restoring over data",
         _YES,
@@ -112,7 +114,7 @@ DESTRUCTIVE = frozenset(
 
 # These change nothing in the database, so it need not be claimed. A claim for another environment still counts:
 # a backup of production under the name of development would slip past production's rule.
-READING = frozenset({Action.BACKUP_CREATE, Action.EMBEDDED_SERVER})
+READING = frozenset({Action.BACKUP_CREATE, Action.BACKUP_DELETE, Action.EMBEDDED_SERVER})
 
 
 def check(action: Action, environment: Environment, *, permitted: Collection[Action] = ()) -> Decision:

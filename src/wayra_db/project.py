@@ -23,7 +23,7 @@ from wayra_db.stopping import Stop
 if TYPE_CHECKING:
     from pymongo import MongoClient
 
-    from wayra_db.backups import BackupManager
+    from wayra_db.backups import BackupKeeper, BackupManager
     from wayra_db.health import Status
     from wayra_db.health.collections import CollectionStats
     from wayra_db.health.status import IndexSummary, SchemaSummary
@@ -192,6 +192,22 @@ class Project:
         from wayra_db.backups import BackupManager
 
         return BackupManager(self.guard, self.settings.backups_dir, collections=self.schema.collections)
+
+    @cached_property
+    def backup_keeper(self) -> BackupKeeper:
+        """What looks after the backups that are there; connects to no database."""
+        from wayra_db.backups import BackupKeeper
+
+        settings = self.settings
+        return BackupKeeper(
+            settings.backups_dir,
+            settings.environment,
+            observer=self._observer,
+            stop=self._stop,
+            permitted=self._permitted,
+            rules=settings.keep_rules,
+            endpoint_url=settings.s3_endpoint_url,
+        )
 
     @cached_property
     def initializer(self) -> DatabaseInitializer:

@@ -30,6 +30,7 @@ IN_PRODUCTION = {
     Action.ROLLBACK: NeedsPermission,
     Action.DROP_INDEXES: NeedsPermission,
     Action.BACKUP_CREATE: NeedsPermission,
+    Action.BACKUP_DELETE: NeedsPermission,
     Action.IMPORT: NeedsPermission,
     Action.SEED: Refused,
     Action.RESET: Refused,
@@ -131,4 +132,4 @@ def test_what_destroys_is_named() -> None:
         Action.RESTORE_OVER_DATA,
         Action.IMPORT,
     } == DESTRUCTIVE
-    assert {Action.BACKUP_CREATE, Action.EMBEDDED_SERVER} == READING
+    assert {Action.BACKUP_CREATE, Action.BACKUP_DELETE, Action.EMBEDDED_SERVER} == READING

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
-from wayra_db.backups.catalog import BackupEntry, list_backups
+from wayra_db.backups.catalog import BackupEntry
+from wayra_db.backups.keeper import BackupKeeper
 from wayra_db.guard import Guard
 from wayra_db.schema.collection import Collection
 
@@ -23,4 +25,10 @@ class BackupManager:
 
     def list(self) -> tuple[BackupEntry, ...]:
         """The backups in the folder, newest first. Reads only, and no database."""
-        return list_backups(self._folder)
+        return self.keeper.list()
+
+    @cached_property
+    def keeper(self) -> BackupKeeper:
+        """What looks after the backups that are there: verify, pin, prune, copy, delete. Needs no database."""
+        guard = self._guard
+        return BackupKeeper(self._folder, guard.environment, guard.observer, guard.stop, guard.permitted)
