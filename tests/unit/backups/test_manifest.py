@@ -129,19 +129,9 @@ def changed(path: tuple[Any, ...], value: Any) -> dict[str, Any]:
 
 
 WRONG: tuple[Any, ...] = (
-    None,
-    True,
-    -1,
-    1.5,
-    1 << 70,
-    "",
-    "x\ud800",
-    "../../etc/passwd",
-    "/etc/passwd",
-    [],
-    ["x"],
-    {},
-    {"x": 1},
+    *(None, True, -1, 1.5, 1 << 70),
+    *("", "x\ud800", "../../etc/passwd", "/etc/passwd"),
+    *([], ["x"], {}, {"x": 1}),
 )
 
 

@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
+from wayra_db.backups.frames import read_exactly
 from wayra_db.backups.manifest import FileEntry
 from wayra_db.backups.stores.base import Moved, not_as_stated
 
@@ -23,11 +24,22 @@ IN_MEMORY = 4 * PART
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What the store has, or is to have, under a number."""
+    """What the store has under a number."""
 
     etag: str
     checksum: str | None
     size: int
+
+    def holds(self, data: bytes) -> bool:
+        """Whether it is this: by SHA-256, or by the tag of a store that tells no checksums of parts.
+
+        That tag is the MD5 where nothing is encrypted by the store; elsewhere the part is sent again.
+        """
+        if self.size != len(data):
+            return False
+        if self.checksum is not None:
+            return self.checksum == _checksum(data)
+        return self.etag.strip('"') == hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
 class MultipartUpload:
@@ -39,7 +51,8 @@ class MultipartUpload:
         self._metadata = dict(metadata)
 
     def send(self, path: str, file: IO[bytes], entry: FileEntry, moved: Moved) -> str:
-        """Send what is missing and put the parts together; returns the checksum that the store gives the whole.
+        """Send what is missing and put the parts together; returns what the store takes as the checksum of the whole:
+        that of the parts' checksums.
 
         Keeps few parts in memory, 40 MB of them for a file of less than 80 GB. Raises BackupCorruptError when the file
         is not what `entry` says; nothing is put together then.
@@ -47,8 +60,8 @@ class MultipartUpload:
         size = part_size(entry.size)
         at_once = max(1, IN_MEMORY // size)
         digest, read = hashlib.sha256(), 0
-        data = file.read(size)
-        upload_id, present = self._begin(_checksum(data))
+        data = read_exactly(file, size)
+        upload_id, present = self._begin(data)
         parts: list[dict[str, Any]] = []
         checksums: list[bytes] = []
         under_way: deque[Future[dict[str, Any]]] = deque()
@@ -59,14 +72,14 @@ class MultipartUpload:
                 checksums.append(hashlib.sha256(data).digest())
                 number = len(checksums)
                 there = present.get(number)
-                if there is not None and (there.checksum, there.size) == (_checksum(data), len(data)):
+                if there is not None and there.holds(data):
                     moved(len(data))
                     under_way.append(_ended(_named(number, there.etag, _checksum(data))))
                 else:
                     under_way.append(pool.submit(self._send, upload_id, number, data, moved))
                 while len(under_way) > at_once:
                     parts.append(under_way.popleft().result())
-                data = file.read(size)
+                data = read_exactly(file, size)
             parts += [one.result() for one in under_way]
         if FileEntry(read, digest.hexdigest()) != entry:
             self._abort(upload_id)
@@ -75,16 +88,16 @@ class MultipartUpload:
             self._store.client.complete_multipart_upload(
                 **self._place, UploadId=upload_id, MultipartUpload={"Parts": parts}
             )
-        return f"{b64encode(hashlib.sha256(b''.join(checksums)).digest()).decode()}-{len(checksums)}"
+        return _checksum(b"".join(checksums))
 
-    def _begin(self, first: str) -> tuple[str, dict[int, _Part]]:
-        """An upload of this file that was cut off, with its parts, or a new one. `first` is its first part's checksum:
-        another file was once on its way to the same key if that one differs.
+    def _begin(self, first: bytes) -> tuple[str, dict[int, _Part]]:
+        """An upload of this file that was cut off, with its parts, or a new one. `first` is its first part: another
+        file was once on its way to the same key if the one that is there differs.
         """
         for one in _uploads(self._store, self._place["Key"]):
             if one["Key"] == self._place["Key"]:
                 present = self._parts(one["UploadId"])
-                if 1 in present and present[1].checksum == first:
+                if 1 in present and present[1].holds(first):
                     return one["UploadId"], present
                 self._abort(one["UploadId"])
         with self._store.translated():

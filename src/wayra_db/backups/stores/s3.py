@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any, Self
 
+from wayra_db.backups.frames import read_exactly
 from wayra_db.backups.manifest import FILE, FileEntry, safe_path
 from wayra_db.backups.names import BACKUP_NAME, require_backup_name
 from wayra_db.backups.stores.base import Moved, Opener, not_as_stated
@@ -181,22 +182,24 @@ class S3Upload:
 
     def put(self, path: str, entry: FileEntry, open_at: Opener, moved: Moved) -> None:
         """Small files in one request, large ones in parts, of which those that are there already stay."""
+        key = self._store.key(self._name, safe_path(path))
         if entry.size > PART:
-            upload = MultipartUpload(self._store, self._store.key(self._name, safe_path(path)), {HASH: entry.sha256})
+            upload = MultipartUpload(self._store, key, {HASH: entry.sha256})
             with open_at(0) as file:
                 composite = upload.send(path, file, entry, moved)
             self._require(path, entry, composite)
             return
         with open_at(0) as file:
-            content = file.read(entry.size + 1)
+            content = read_exactly(file, entry.size + 1)
         if FileEntry(len(content), hashlib.sha256(content).hexdigest()) != entry:
             raise not_as_stated(path)
         checksum = b64encode(bytes.fromhex(entry.sha256)).decode()
         with self._store.translated():
             self._store.client.put_object(
                 Bucket=self._store.bucket,
-                Key=self._store.key(self._name, safe_path(path)),
+                Key=key,
                 Body=content,
+                ChecksumAlgorithm="SHA256",
                 ChecksumSHA256=checksum,
                 Metadata={HASH: entry.sha256},
             )
@@ -218,7 +221,7 @@ class S3Upload:
         if head.get("Metadata", {}).get(HASH) != entry.sha256 or head.get("ContentLength") != entry.size:
             arrived = False
         elif kept is not None:
-            arrived = kept == checksum
+            arrived = kept.partition("-")[0] == checksum  # some put the number of parts behind it
         else:
             digest, size = hashlib.sha256(), 0
             with self._store.open(self._name, path) as file:
