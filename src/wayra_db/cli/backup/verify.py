@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @click.option("--all", "everything", is_flag=True, help="All backups of the project, newest first.")
 @click.option(
     "--identity",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=click.Path(path_type=Path),
     metavar="FILE",
     help="The file with the age identity that opens an encrypted backup; without it, only its hashes are checked.",
 )

@@ -1,0 +1,165 @@
+"""Verifying a backup by restoring it: into a scratch database, whose collections are then compared with the backup.
+
+Documents are compared as a set in which one may stand several times, by a sum of their hashes: their order does not
+count, and no document is kept. Nothing is decoded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from wayra_db.backups.documents import split
+from wayra_db.backups.manifest import CollectionEntry
+from wayra_db.backups.report import Finding
+from wayra_db.backups.source import BackupSource
+from wayra_db.events import Observer, Progress, log_observer, notify
+from wayra_db.mongo.client import Deployment
+from wayra_db.mongo.errors import translated
+from wayra_db.stopping import Stop
+
+BATCH = 1000
+_MODULUS = 1 << 256
+# Where an index's keys stand in this order, it is another index; elsewhere the order of fields does not count.
+_ORDERED = frozenset({"key", "weights"})
+
+Restore = Callable[[BackupSource, Deployment], None]
+"""Restores everything of a backup, as it is, into the empty database of a deployment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """How many documents, and the sum of their hashes."""
+
+    documents: int = 0
+    total: int = 0
+
+    def add(self, data: bytes | memoryview) -> Contents:
+        """These, and a run of documents more."""
+        documents, total = self.documents, self.total
+        view = memoryview(data)
+        for beginning, end in split(view):
+            total += int.from_bytes(hashlib.sha256(view[beginning:end]).digest())
+            documents += 1
+        return Contents(documents, total % _MODULUS)
+
+
+def verify_deep(
+    source: BackupSource,
+    deployment: Deployment,
+    restore: Restore,
+    *,
+    observer: Observer = log_observer,
+    stop: Stop | None = None,
+) -> tuple[Finding, ...]:
+    """Restore a backup into a scratch database of `deployment`, compare all of it, and drop that database again.
+
+    Writes nothing outside the scratch database, whose name begins with `wayra_verify_`. Raises what `restore` raises.
+    """
+    scratch = Deployment(
+        deployment.client, f"wayra_verify_{secrets.token_hex(8)}", address=deployment.address, tally=deployment.tally
+    )
+    try:
+        restore(source, scratch)
+        return tuple(compare(source, scratch, observer=observer, stop=stop))
+    finally:
+        with translated(deployment.address):
+            deployment.client.drop_database(scratch.database_name)
+
+
+def compare(
+    source: BackupSource, deployment: Deployment, *, observer: Observer = log_observer, stop: Stop | None = None
+) -> Iterator[Finding]:
+    """Where the database differs from the backup: collections, kinds, options, indexes, documents. Reads only."""
+    stop = stop or Stop()
+    live = _read_collections(deployment)
+    done, total = 0, sum(one.documents for one in source.collections)
+    for one in source.collections:
+        stop.check()
+        found = live.pop(one.name, None)
+        if found is None:
+            yield Finding("", f"collection {one.name} was not restored")
+            continue
+        yield from _compare_definition(one, found, deployment)
+        if one.kind == "view":
+            continue
+        expected = _sum((chunk.data for chunk in source.chunks(one)), stop)
+        actual = _sum(_read_documents(deployment, one), stop)
+        if actual.documents != expected.documents:
+            yield Finding(
+                one.data or "", f"{one.name} has {actual.documents:,} documents instead of {expected.documents:,}"
+            )
+        elif actual != expected:
+            yield Finding(one.data or "", f"{one.name} has other documents than the backup")
+        done += expected.documents
+        notify(observer, Progress("compare", min(done, total), total or None, "documents"))
+    for name in sorted(live):
+        yield Finding("", f"collection {name} is in no backup and was restored")
+
+
+def _compare_definition(one: CollectionEntry, found: Mapping[str, Any], deployment: Deployment) -> Iterator[Finding]:
+    """Kind, options and indexes; the uuid is another after every restore."""
+    if found["type"] != one.kind:
+        yield Finding(one.metadata, f"{one.name} was restored as a {found['type']} instead of a {one.kind}")
+        return
+    if differing := _differing(one.options, _extended(found.get("options", {}))):
+        yield Finding(one.metadata, f"{one.name} has other options: {', '.join(differing)}")
+    if one.kind == "view":
+        return
+    expected = {index["name"]: _comparable(index) for index in one.indexes}
+    with translated(deployment.address):
+        listed = list(deployment.database[one.name].list_indexes())
+    actual = {index["name"]: _comparable(_extended(index)) for index in listed}
+    for name in sorted({*expected, *actual}):
+        if name not in actual:
+            yield Finding(one.metadata, f"{one.name} lacks the index {name}")
+        elif name not in expected:
+            yield Finding(one.metadata, f"{one.name} has an index {name} that is not in the backup")
+        elif expected[name] != actual[name]:
+            yield Finding(one.metadata, f"{one.name} has another index {name}")
+
+
+def _differing(expected: Mapping[str, Any], actual: Mapping[str, Any]) -> Sequence[str]:
+    names = sorted({*expected, *actual})
+    return [name for name in names if expected.get(name) != actual.get(name)]
+
+
+def _comparable(index: Mapping[str, Any]) -> dict[str, Any]:
+    """An index without the namespace that servers before 4.4 wrote into it."""
+    return {
+        key: list(value.items()) if key in _ORDERED and isinstance(value, Mapping) else value
+        for key, value in index.items()
+        if key != "ns"
+    }
+
+
+def _extended(value: Any) -> Any:
+    """As canonical Extended JSON, as manifests have it."""
+    from bson import json_util
+
+    return json.loads(json_util.dumps(value, json_options=json_util.CANONICAL_JSON_OPTIONS))
+
+
+def _read_collections(deployment: Deployment) -> dict[str, Mapping[str, Any]]:
+    with translated(deployment.address):
+        found = list(deployment.database.list_collections())
+    return {one["name"]: one for one in found if not one["name"].startswith("system.") or one["name"] == "system.js"}
+
+
+def _read_documents(deployment: Deployment, one: CollectionEntry) -> Iterator[bytes]:
+    """A collection as runs of raw documents; of a time series the raw buckets."""
+    name = f"system.buckets.{one.name}" if one.kind == "timeseries" else one.name
+    with translated(deployment.address):
+        yield from deployment.database[name].find_raw_batches(batch_size=BATCH)
+
+
+def _sum(runs: Iterable[bytes | memoryview], stop: Stop) -> Contents:
+    contents = Contents()
+    for data in runs:
+        stop.check()
+        contents = contents.add(data)
+    return contents
