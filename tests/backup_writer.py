@@ -12,7 +12,7 @@ from typing import Any
 import bson
 from bson import json_util
 
-from wayra_db.backups.codecs import CODECS
+from wayra_db.backups.codecs import CODECS, checksum
 from wayra_db.backups.folder import NewFolder, new_folder
 from wayra_db.backups.manifest import (
     FILE,
@@ -115,9 +115,9 @@ def _collection(
     indexes: Sequence[Mapping[str, Any]],
 ) -> CollectionEntry:
     stem, pack, age = file_stem(name), CODECS[codec], ".age" if recipients else ""
-    metadata = f"{database}/{stem}.metadata.json{'.gz' if codec == 'gzip' else ''}{age}"
+    metadata = f"{database}/{stem}.metadata.json{'.gz' if codec == 'gzip' else ''}"
     content = json.dumps({"options": extended(options), "indexes": extended(indexes), "collectionName": name}).encode()
-    folder.write(metadata, _sealed(pack.pack(content, 1) if codec == "gzip" else content, recipients))
+    folder.write(metadata, pack.pack(content, 1) if codec == "gzip" else content)
     if kind == "view":
         return CollectionEntry(name, kind, extended(options), [], metadata)
     frames, content, whole = [], b"", b""
@@ -125,10 +125,10 @@ def _collection(
         some = [bson.encode(document) for document in documents[first : first + size]]
         raw = b"".join(some)
         frame = pack.pack(raw, pack.default_level)
-        frames.append([len(content), len(frame), len(raw), len(some), hashlib.sha256(raw).hexdigest()])
+        frames.append([len(content), len(frame), len(raw), len(some), checksum(raw)])
         content, whole = content + frame, whole + raw
     data = f"{database}/{stem}.bson{pack.ending}{age}"
-    index = f"frames/{Path(data).name}.json"
+    index = f"frames/{stem}.bson{pack.ending}.json"
     folder.write(data, _sealed(content, recipients))
     folder.write(index, json.dumps({"format": 1, "frames": frames}).encode())
     return CollectionEntry(
@@ -149,7 +149,7 @@ def _collection(
 def _sealed(content: bytes, recipients: Sequence[str]) -> bytes:
     if not recipients:
         return content
-    import pyrage
+    import pyrage  # type: ignore[import-untyped]  # it ships no types
 
     sealed: bytes = pyrage.encrypt(content, [pyrage.x25519.Recipient.from_str(one) for one in recipients])
     return sealed

@@ -8,14 +8,17 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from wayra_db.backups import structure
-from wayra_db.backups.codecs import CODECS, FrameCodec, FrameError
+from wayra_db.backups.codecs import CODECS, FrameCodec, FrameError, checksum
 from wayra_db.backups.documents import DocumentError
 from wayra_db.backups.frames import Frame, Readable, read_exactly
-from wayra_db.backups.manifest import CollectionEntry
+from wayra_db.backups.manifest import CollectionEntry, OplogEntry
 from wayra_db.backups.report import Finding
 
 LARGEST_METADATA = 64 * 1024 * 1024
 MOST_FINDINGS = 20
+
+Totals = CollectionEntry | OplogEntry
+"""What the manifest says of a data file."""
 
 
 class ContentCheck(Protocol):
@@ -35,13 +38,13 @@ class FramesCheck:
         path: str,
         frames: Sequence[Frame],
         codec: FrameCodec,
-        collection: CollectionEntry | None,
+        totals: Totals,
         check: Callable[[], None],
     ) -> None:
         self._path = path
         self._frames = frames
         self._codec = codec
-        self._collection = collection
+        self._expected = totals
         self._check = check
         self._bytes = 0
         self._digest = hashlib.sha256()
@@ -66,8 +69,8 @@ class FramesCheck:
         if file.read(1):
             last = self._frames[-1] if self._frames else None
             yield Finding(self._path, "something follows the last frame", last.offset + last.size if last else 0)
-        elif not wrong and self._collection is not None:
-            yield from self._totals(self._collection)
+        elif not wrong:
+            yield from self._totals()
 
     def _frame(self, frame: Frame, packed: bytes) -> Finding | None:
         try:
@@ -76,7 +79,7 @@ class FramesCheck:
             return Finding(self._path, f"a frame is damaged: {error}", frame.offset)
         self._digest.update(data)
         self._bytes += len(data)
-        if len(data) != frame.bytes or hashlib.sha256(data).hexdigest() != frame.sha256:
+        if len(data) != frame.bytes or checksum(data) != frame.crc32:
             return Finding(self._path, "a frame is not what its index says", frame.offset)
         try:
             documents = structure.check(data)
@@ -89,11 +92,12 @@ class FramesCheck:
             )
         return None
 
-    def _totals(self, collection: CollectionEntry) -> Iterator[Finding]:
+    def _totals(self) -> Iterator[Finding]:
         """The frames together against the manifest."""
-        if self.documents != collection.documents:
-            yield Finding(self._path, f"has {self.documents:,} documents instead of {collection.documents:,}")
-        elif self._bytes != collection.bytes or self._digest.hexdigest() != collection.sha256:
+        expected = self._expected
+        if self.documents != expected.documents:
+            yield Finding(self._path, f"has {self.documents:,} documents instead of {expected.documents:,}")
+        elif self._bytes != expected.bytes or self._digest.hexdigest() != expected.sha256:
             yield Finding(self._path, "its documents are not those of the manifest")
 
 
@@ -116,11 +120,6 @@ class MetadataCheck:
             fits = False
         if not fits:
             yield Finding(self._path, "is no JSON object")
-
-
-def is_data(path: str) -> bool:
-    """Whether a file holds documents."""
-    return path.removesuffix(".age").endswith((".bson", ".bson.gz", ".bson.zst"))
 
 
 def is_metadata(path: str) -> bool:

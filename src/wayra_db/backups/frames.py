@@ -27,13 +27,13 @@ class Readable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Where a frame lies in its (decrypted) file, the bytes and documents in it, and the SHA-256 of those bytes."""
+    """Where a frame lies in its (decrypted) file, the bytes and documents in it, and the CRC-32 of those bytes."""
 
     offset: int
     size: int
     bytes: int
     documents: int
-    sha256: str
+    crc32: str
 
 
 def parse_frames(content: bytes) -> tuple[Frame, ...]:
@@ -59,7 +59,7 @@ def _frames(rows: list[object]) -> Iterator[Frame]:
             or any(shape.number(one, "") for one in row[:4])
             or not isinstance(row[4], str)
         ):
-            raise FramesError(f"frame {number} is not [offset, size, bytes, documents, sha256]")
+            raise FramesError(f"frame {number} is not [offset, size, bytes, documents, crc32]")
         frame = Frame(*row)
         if frame.offset != end:
             raise FramesError(f"frame {number} begins at {frame.offset} and the one before it ends at {end}")

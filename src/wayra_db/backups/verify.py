@@ -12,16 +12,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO
 
 from wayra_db.backups import manifest as manifests
 from wayra_db.backups import structure
 from wayra_db.backups.codecs import CODECS
-from wayra_db.backups.contents import ContentCheck, FramesCheck, MetadataCheck, is_data, is_metadata
+from wayra_db.backups.contents import ContentCheck, FramesCheck, MetadataCheck, Totals, is_metadata
 from wayra_db.backups.documents import DocumentError
 from wayra_db.backups.frames import FramesError, parse_frames
-from wayra_db.backups.manifest import FILE, CollectionEntry, FileEntry, Manifest, ManifestError
+from wayra_db.backups.manifest import FILE, FileEntry, Manifest, ManifestError
 from wayra_db.backups.meter import Meter
 from wayra_db.backups.report import Finding, VerifyReport
 from wayra_db.backups.source import BackupSource
@@ -113,12 +113,14 @@ class _Verification:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self, paths: Sequence[str]) -> list[Finding]:
-        collections = {one.data: one for one in self.manifest.collections if one.data is not None}
+        totals: dict[str | None, Totals] = {one.data: one for one in self.manifest.collections if one.kind != "view"}
+        if self.manifest.oplog is not None:
+            totals[self.manifest.oplog.data] = self.manifest.oplog
         # The largest first, so that no single one is left for the end.
         ordered = sorted(paths, key=lambda path: -self.manifest.files[path].size)
         findings: list[Finding] = []
         with ThreadPoolExecutor(FILES_AT_ONCE, thread_name_prefix="wayra-verify") as pool:
-            running = [pool.submit(self._file, path, collections.get(path)) for path in ordered]
+            running = [pool.submit(self._file, path, totals.get(path)) for path in ordered]
             try:
                 for one in running:
                     findings += one.result()
@@ -128,7 +130,7 @@ class _Verification:
                 raise
         return findings
 
-    def _file(self, path: str, collection: CollectionEntry | None) -> list[Finding]:
+    def _file(self, path: str, totals: Totals | None) -> list[Finding]:
         """What is wrong with one file: where it is damaged, or else that its hash is another."""
         try:
             file = self.store.open(self.name, path)
@@ -142,7 +144,7 @@ class _Verification:
         with file:
             hashed = _Hashed(file, self.meter.moved)
             try:
-                findings = list(self._content(path, collection, hashed))
+                findings = list(self._content(path, totals, hashed))
                 hashed.drain()
             except OSError as error:
                 return [Finding(path, f"cannot be read: {_words(error)}", hashed.size)]
@@ -153,10 +155,10 @@ class _Verification:
             findings.append(Finding(path, "was changed: its hash is another"))
         return findings
 
-    def _content(self, path: str, collection: CollectionEntry | None, hashed: _Hashed) -> Iterator[Finding]:
+    def _content(self, path: str, totals: Totals | None, hashed: _Hashed) -> Iterator[Finding]:
         """Looks into a file as far as that can be done."""
         sealed = self.manifest.encrypted and path.endswith(".age")
-        check = None if sealed and self.identities is None else self._check(path, collection)
+        check = None if sealed and self.identities is None else self._check(path, totals)
         if isinstance(check, Finding):
             yield check
         elif check is not None:
@@ -183,13 +185,13 @@ class _Verification:
                 raise ConfigError(f"the identity does not open {path}", key="identity", hint=error.hint) from error
             yield Finding(path, error.message)
 
-    def _check(self, path: str, collection: CollectionEntry | None) -> ContentCheck | Finding | None:
+    def _check(self, path: str, totals: Totals | None) -> ContentCheck | Finding | None:
         """How to look into a file; None for one that there is no more to say of than its hash."""
         if is_metadata(path):
             return MetadataCheck(path)
-        if collection is None and not is_data(path):
+        if totals is None:
             return None
-        index = f"frames/{PurePosixPath(path).name}.json" if collection is None else collection.frames
+        index = totals.frames
         if index is None or index not in self.manifest.files:
             return Finding(FILE, f"names no index of the frames of {path}")
         try:
@@ -201,7 +203,7 @@ class _Verification:
             raise
         except (OSError, BackupError):
             return None  # what is wrong is found where that file itself is looked at
-        return FramesCheck(path, frames, CODECS[self.manifest.codec], collection, self.meter.check)
+        return FramesCheck(path, frames, CODECS[self.manifest.codec], totals, self.meter.check)
 
 
 class _Hashed:
@@ -239,15 +241,20 @@ def _listing(manifest: Manifest, found: Mapping[str, int]) -> Iterator[Finding]:
         if path != FILE and path not in manifest.files:
             yield Finding(path, "does not belong to the backup")
     named: set[str] = set()
+    parts: list[tuple[str, str | None]] = []
     for one in manifest.collections:
-        parts = [one.metadata] if one.kind == "view" else [one.metadata, one.data, one.frames]
-        for part in parts:
-            if part is None or part not in manifest.files:
-                yield Finding(FILE, f"names no file for a part of collection {one.name}")
-            elif part in named:
-                yield Finding(FILE, f"names {part} for two collections")
-            else:
-                named.add(part)
+        parts += [(f"collection {one.name}", one.metadata)]
+        if one.kind != "view":
+            parts += [(f"collection {one.name}", one.data), (f"collection {one.name}", one.frames)]
+    if manifest.oplog is not None:
+        parts += [("the oplog slice", manifest.oplog.data), ("the oplog slice", manifest.oplog.frames)]
+    for what, part in parts:
+        if part is None or part not in manifest.files:
+            yield Finding(FILE, f"names no file for a part of {what}")
+        elif part in named:
+            yield Finding(FILE, f"names {part} twice")
+        else:
+            named.add(part)
 
 
 def _words(error: Exception) -> str:

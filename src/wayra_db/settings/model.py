@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from wayra_db.environment import Action, Allowed, Environment, check
 from wayra_db.errors import ConfigError
@@ -96,6 +96,8 @@ class Settings:
     allow_production_backups: bool
     s3_endpoint_url: str | None
     keep_rules: KeepRules
+    backup_codec: Literal["zstd", "gzip", "none"]
+    backup_recipients: tuple[str, ...]
     _directories: Mapping[str, Path] = field(default_factory=dict, repr=False)
     _origins: Mapping[str, Origin] = field(default_factory=dict, repr=False)
 
@@ -175,6 +177,8 @@ class Settings:
             "backups.allow_production": self.allow_production_backups,
             "backups.s3_endpoint_url": self.s3_endpoint_url,
             **{f"backups.retention.keep_{name}": value for name, value in asdict(self.keep_rules).items()},
+            "backups.codec": self.backup_codec,
+            "backups.recipients": ", ".join(self.backup_recipients) or None,
             **{f"directories.{name}": str(path) for name, path in self._directories.items()},
         }
         return [SettingValue(key, shown.get(key), self._origins[key]) for key in OPTIONS]

@@ -22,6 +22,7 @@ from wayra_db.settings.uri import database_name_problem
 _MOST = 1_000_000
 _PERIOD = re.compile(r"([1-9]\d{0,4})([hdwmy])")
 _DAYS = {"d": 1, "w": 7, "m": 31, "y": 366}
+_CODECS = ("zstd", "gzip", "none")
 _LONGEST_SECONDS = 1e9  # some thirty years, and within what the driver and the system accept
 
 
@@ -36,6 +37,7 @@ class Kind(Enum):
     COUNT = "a whole number of 0 or more"
     PERIOD = "a time like 12h, 30d, 8w, 6m or 1y"
     SWITCH = "true or false"
+    CODEC = "one of zstd, gzip, none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,9 @@ class Option:
                 return value.strip()
             case Kind.ENVIRONMENT, str():
                 return _environment(value)
+            case Kind.CODEC, str():
+                if (name := value.strip().lower()) in _CODECS:
+                    return name
             case Kind.DATABASE_NAME, str():
                 if problem := database_name_problem(value):
                     raise ValueError(problem)
@@ -231,6 +236,19 @@ _ALL = (
         "WAYRA_BACKUPS_ALLOW_PRODUCTION",
         "Whether production may be backed up at all; each backup then still asks for --allow-production.",
         default=False,
+    ),
+    Option(
+        "backups.codec",
+        Kind.CODEC,
+        "WAYRA_BACKUPS_CODEC",
+        "How backups are compressed; mongorestore reads those made with gzip or none.",
+        default="zstd",
+    ),
+    Option(
+        "backups.recipients",
+        Kind.TEXT,
+        "WAYRA_BACKUPS_RECIPIENTS",
+        "Whom backups are encrypted to: age recipients (age1...) or files of them, separated by commas.",
     ),
     Option(
         "backups.s3_endpoint_url",

@@ -16,6 +16,7 @@ from wayra_db.backups.manifest import (
     LeftOut,
     Manifest,
     ManifestError,
+    OplogEntry,
     Source,
     digest,
     from_json,
@@ -68,6 +69,8 @@ MANIFESTS = st.builds(
         ),
         max_size=2,
     ).map(tuple),
+    oplog=st.none()
+    | st.builds(OplogEntry, PATHS, PATHS, NUMBER, NUMBER, HASH, st.tuples(NUMBER, NUMBER), st.tuples(NUMBER, NUMBER)),
     files=st.dictionaries(PATHS, st.builds(FileEntry, NUMBER, HASH), max_size=3),
     left_out=st.lists(st.builds(LeftOut, TEXT, TEXT), max_size=2).map(tuple),
 )
@@ -100,6 +103,7 @@ def example() -> dict[str, Any]:
         collections=(
             CollectionEntry("users", "collection", {}, [{"name": "_id_"}], "w/u.json", data="w/u", frames="f/u"),
         ),
+        oplog=OplogEntry("o", "f/o", 1, 10, "0" * 64, (1, 2), (1, 3)),
         files={"w/u": FileEntry(1, "0" * 64)},
         left_out=(LeftOut("trips", "not asked for"),),
     ).to_dict()

@@ -218,10 +218,12 @@ def test_a_broken_document_is_found_where_every_hash_fits(tmp_path: Path) -> Non
     """A document whose structure is damaged deep inside."""
     import hashlib
 
+    from wayra_db.backups.codecs import checksum
+
     write_backup(tmp_path, "nightly", {"users": [{"_id": 1, "a": {"b": ["text"]}}]}, codec="none")
     folder = tmp_path / "nightly"
     broken = bson.encode({"_id": 1, "a": {"b": ["text"]}}).replace(b"text\0", b"text\1")
-    frame = [0, len(broken), len(broken), 1, hashlib.sha256(broken).hexdigest()]
+    frame = [0, len(broken), len(broken), 1, checksum(broken)]
     (folder / "frames" / "users.bson.json").write_text(json.dumps({"format": 1, "frames": [frame]}))
 
     def change(document: dict[str, object]) -> None:
@@ -264,7 +266,7 @@ def test_a_frame_that_unpacks_to_too_much_is_stopped(tmp_path: Path) -> None:
 
 def key_pair() -> tuple[str, str]:
     """An identity and its recipient."""
-    import pyrage
+    import pyrage  # type: ignore[import-untyped]  # it ships no types
 
     identity = pyrage.x25519.Identity.generate()
     return str(identity), str(identity.to_public())
