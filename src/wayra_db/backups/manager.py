@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from wayra_db.backups.catalog import BackupEntry, list_backups
+from wayra_db.backups.restore import RestoreReport
+from wayra_db.backups.restore_plan import OnConflict, RestorePlan, RestoreRequest
+from wayra_db.backups.safety import take_safety_backup
+from wayra_db.environment import Action
 from wayra_db.guard import Guard
 from wayra_db.schema.collection import Collection
 
@@ -13,14 +17,118 @@ from wayra_db.schema.collection import Collection
 class BackupManager:
     """Makes, lists, verifies, restores and prunes the backups of one database in one folder.
 
-    `collections` are the declared ones: they say which fields are sensitive.
+    `collections` are the declared ones: they say which fields are sensitive. `safety` makes the backup of what is about
+    to be replaced, for the guard of the database and the names of the collections (None for all), and returns its name.
     """
 
-    def __init__(self, guard: Guard, folder: Path, *, collections: Sequence[Collection] = ()) -> None:
+    def __init__(
+        self,
+        guard: Guard,
+        folder: Path,
+        *,
+        collections: Sequence[Collection] = (),
+        safety: Callable[[Guard, Path, Sequence[str] | None], str] = take_safety_backup,
+    ) -> None:
         self._guard = guard
         self._folder = folder
         self._collections = tuple(collections)
+        self._safety = safety
 
     def list(self) -> tuple[BackupEntry, ...]:
         """The backups in the folder, newest first. Reads only, and no database."""
         return list_backups(self._folder)
+
+    def plan_restore(
+        self,
+        name_or_path: str | Path,
+        *,
+        to: str | None = None,
+        identities: Sequence[str] | Path = (),
+        request: RestoreRequest = RestoreRequest(),  # noqa: B008  # frozen
+    ) -> RestorePlan:
+        """Check a backup as a whole and say what `restore` would do with it. Writes nothing; raises what it would."""
+        from wayra_db.backups.open import open_backup
+        from wayra_db.backups.restore import check, make_plan
+
+        guard = self._guard_of(to)
+        with open_backup(self._folder, name_or_path, identities) as source:
+            make_plan(guard, source, request)  # a conflict needs no reading of the whole backup
+            check(guard, source)
+            return make_plan(guard, source, request)
+
+    def restore(
+        self,
+        name_or_path: str | Path,
+        *,
+        drop_existing: bool = False,
+        to: str | None = None,
+        collections: Sequence[str] | None = None,
+        rename: Mapping[str, str] | None = None,
+        on_conflict: OnConflict = "refuse",
+        safety_backup: bool = True,
+        identities: Sequence[str] | Path = (),
+        allow_redacted: bool = False,
+        discard_writes: bool = False,
+        action: Action | None = None,
+    ) -> RestoreReport:
+        """Restore a backup, all of it or nothing: checked first, loaded beside the data, compared, swapped in.
+
+        By name in the folder, or by path, also of what mongodump has written. Collections with documents are replaced
+        with `drop_existing`, merged by _id with `on_conflict`, else met with RestoreConflictError. `to` names another
+        database of the deployment, `collections` some in the backup, `rename` new names for them. What is replaced is
+        backed up first, unless `safety_backup` is false. `action` is for callers with a permission of their own.
+        Locks, writes the audit log; see `wayra_db.backups.restore.restore` for what is raised.
+        """
+        from wayra_db.backups.open import open_backup
+        from wayra_db.backups.restore import restore
+
+        guard = self._guard_of(to)
+        request = RestoreRequest(
+            drop_existing=drop_existing,
+            collections=None if collections is None else tuple(collections),
+            rename=dict(rename or {}),
+            on_conflict=on_conflict,
+            allow_redacted=allow_redacted,
+        )
+        with open_backup(self._folder, name_or_path, identities) as source:
+            return restore(
+                guard,
+                source,
+                request,
+                action=action,
+                safety=(lambda names: self._safety(guard, self._folder, names)) if safety_backup else None,
+                discard_writes=discard_writes,
+            )
+
+    def continue_restore(self, *, to: str | None = None) -> str | None:
+        """Finish a restore that was cut off while it was swapped in; the name of its backup, None when there is none.
+
+        Locks and writes only when there is one.
+        """
+        from wayra_db.backups.swap import finish
+
+        return finish(self._guard_of(to))
+
+    def newest_intact(self, identities: Sequence[str] | Path = ()) -> str:
+        """The name of the newest backup of the whole data that is as it was written: what `latest` means.
+
+        Reads backups whole until one is. Safety backups and redacted ones do not count. Raises BackupNotFoundError.
+        """
+        from wayra_db.backups.latest import newest_intact
+
+        return newest_intact(self._guard, self._folder, identities)
+
+    def take_safety_backup(self) -> str:
+        """A backup of all collections before something destructive; returns its name once it is checked."""
+        name = self._safety(self._guard, self._folder, None)
+        from wayra_db.backups.open import open_backup
+        from wayra_db.backups.restore import check
+
+        with open_backup(self._folder, name, ["unknown"]) as source:
+            check(self._guard, source)
+        return name
+
+    def _guard_of(self, database: str | None) -> Guard:
+        if database is None or database == self._guard.deployment.database_name:
+            return self._guard
+        return self._guard.beside(database)
