@@ -85,7 +85,7 @@ def write_backup(
                 digest = hashlib.sha256(pending).hexdigest()
                 frames.append([len(packed), len(frame), len(pending), count, digest])
                 packed, pending, count = packed + frame, b"", 0
-        data = f"{database}/{stem}.bson{ending}"
+        data = f"oplog.bson{ending}" if stem == "$oplog" else f"{database}/{stem}.bson{ending}"
         if recipients:
             import pyrage
 
@@ -123,8 +123,18 @@ def write_backup(
                 "frames": frames,
             }
         )
+    slice_ = None
     if oplog:
-        put_documents("oplog", oplog)
+        data, frames = put_documents("$oplog", oplog)
+        slice_ = {
+            "data": data,
+            "frames": frames,
+            "documents": len(oplog),
+            "bytes": sum(map(len, oplog)),
+            "sha256": hashlib.sha256(b"".join(oplog)).hexdigest(),
+            "begin": [1, 1],
+            "end": [1, 2],
+        }
     now = (created_at or datetime.now(UTC)).isoformat()
     manifest: dict[str, Any] = {
         "format": 1,
@@ -149,6 +159,7 @@ def write_backup(
         "redactions": {key: dict(paths) for key, paths in (redactions or {}).items()},
         "migrations": {"applied": list(applied), "newest": max(applied, default=None)},
         "collections": entries,
+        "oplog": slice_,
         "files": dict(sorted(files.items())),
         "leftOut": [],
     }

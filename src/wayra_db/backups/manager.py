@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from wayra_db.backups.catalog import BackupEntry, list_backups
 from wayra_db.backups.restore import RestoreReport
 from wayra_db.backups.restore_plan import OnConflict, RestorePlan, RestoreRequest
-from wayra_db.backups.safety import take_safety_backup
+from wayra_db.backups.safety import Safety, take_safety_backup
 from wayra_db.environment import Action
 from wayra_db.guard import Guard
 from wayra_db.schema.collection import Collection
+
+# Hashes of encrypted files can be compared by everybody.
+NOBODY = ("nobody",)
 
 
 class BackupManager:
     """Makes, lists, verifies, restores and prunes the backups of one database in one folder.
 
-    `collections` are the declared ones: they say which fields are sensitive. `safety` makes the backup of what is about
-    to be replaced, for the guard of the database and the names of the collections (None for all), and returns its name.
+    `collections` are the declared ones: they say which fields are sensitive. `recipients` are whom backups are
+    encrypted to. `safety` makes the backup of what is about to be replaced.
     """
 
     def __init__(
@@ -27,11 +30,13 @@ class BackupManager:
         folder: Path,
         *,
         collections: Sequence[Collection] = (),
-        safety: Callable[[Guard, Path, Sequence[str] | None], str] = take_safety_backup,
+        recipients: Sequence[str] = (),
+        safety: Safety = take_safety_backup,
     ) -> None:
         self._guard = guard
         self._folder = folder
         self._collections = tuple(collections)
+        self._recipients = tuple(recipients)
         self._safety = safety
 
     def list(self) -> tuple[BackupEntry, ...]:
@@ -96,9 +101,16 @@ class BackupManager:
                 source,
                 request,
                 action=action,
-                safety=(lambda names: self._safety(guard, self._folder, names)) if safety_backup else None,
+                safety=(lambda names: self._save(guard, names)) if safety_backup else None,
                 discard_writes=discard_writes,
             )
+
+    def applied_in(self, name_or_path: str | Path, *, identities: Sequence[str] | Path = ()) -> tuple[int, ...] | None:
+        """The versions of the migrations that a backup's data has; None where mongodump has written it."""
+        from wayra_db.backups.open import open_backup
+
+        with open_backup(self._folder, name_or_path, identities) as source:
+            return source.manifest.applied if source.manifest else None
 
     def continue_restore(self, *, to: str | None = None) -> str | None:
         """Finish a restore that was cut off while it was swapped in; the name of its backup, None when there is none.
@@ -118,14 +130,20 @@ class BackupManager:
 
         return newest_intact(self._guard, self._folder, identities)
 
-    def take_safety_backup(self) -> str:
-        """A backup of all collections before something destructive; returns its name once it is checked."""
-        name = self._safety(self._guard, self._folder, None)
+    def save(self) -> str:
+        """Back up all collections before something destructive, and check the backup; returns its name.
+
+        Takes no lock. Raises what making and checking it do: then nothing destructive is to be done.
+        """
+        return self._save(self._guard, None)
+
+    def _save(self, guard: Guard, collections: Sequence[str] | None) -> str:
         from wayra_db.backups.open import open_backup
         from wayra_db.backups.restore import check
 
-        with open_backup(self._folder, name, ["unknown"]) as source:
-            check(self._guard, source)
+        name = self._safety(guard, self._folder, collections, self._recipients)
+        with open_backup(self._folder, name, NOBODY) as source:
+            check(guard, source)
         return name
 
     def _guard_of(self, database: str | None) -> Guard:

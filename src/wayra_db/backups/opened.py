@@ -8,6 +8,7 @@ import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +24,7 @@ from wayra_db.errors import BackupCorruptError, BackupError, BackupIncompleteErr
 
 UNPACKERS = 2
 AHEAD = 4
-OPLOG = re.compile(r"(?P<folder>[^/]+)/(?P<file>oplog\.bson(\.\w+)*)")
+OPLOG = re.compile(r"oplog(\.bson(\.zst|\.gz)?)(\.age)?")  # beside the database's folder, as mongodump has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +101,8 @@ class WayraBackup:
     def oplog(self) -> Iterator[Chunk]:
         """The slice of the oplog, if it has one."""
         for path in self.manifest.files:
-            if OPLOG.fullmatch(path):
-                yield from self._frames_of(path, self._frames_path(path))
-
-    def _frames_path(self, data: str) -> str:
-        return f"frames/{data.rpartition('/')[2].removesuffix('.age')}.json"
+            if found := OPLOG.fullmatch(path):
+                yield from self._frames_of(path, f"frames/$oplog{found[1]}.json")
 
     def _check_file(self, path: str, stated: FileEntry) -> None:
         try:
@@ -166,16 +164,21 @@ class WayraBackup:
                 for future in waiting:
                     future.cancel()
 
-    def _open(self, path: str) -> IO[bytes]:
+    @contextmanager
+    def _open(self, path: str) -> Iterator[IO[bytes]]:
+        """A data file, decrypted while it is read where it is encrypted."""
         try:
             file = folders.open_file(self._folder, path)
         except FileNotFoundError as error:
             raise _missing(path) from error
-        if not path.endswith(".age"):
-            return file
-        from wayra_db.backups.encryption import decrypting
+        with file:
+            if not path.endswith(".age"):
+                yield file
+                return
+            from wayra_db.backups.encryption import decrypting
 
-        return decrypting(file, self._identities)
+            with decrypting(file, self._identities) as opened:
+                yield opened
 
     def _read_frames(self, path: str) -> list[_Frame]:
         """A table of frames, checked against the manifest again: the file may have changed since `check`."""
