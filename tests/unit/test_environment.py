@@ -31,6 +31,9 @@ IN_PRODUCTION = {
     Action.DROP_INDEXES: NeedsPermission,
     Action.BACKUP_CREATE: NeedsPermission,
     Action.IMPORT: NeedsPermission,
+    Action.RESTORE: NeedsPermission,
+    Action.RECOVER: NeedsPermission,
+    Action.FINISH_RESTORE: Allowed,
     Action.SEED: Refused,
     Action.RESET: Refused,
     Action.CLEAR: Refused,
@@ -128,7 +131,9 @@ def test_what_destroys_is_named() -> None:
         Action.DROP_INDEXES,
         Action.RESET,
         Action.CLEAR,
+        Action.RESTORE,
         Action.RESTORE_OVER_DATA,
+        Action.RECOVER,
         Action.IMPORT,
     } == DESTRUCTIVE
     assert {Action.BACKUP_CREATE, Action.EMBEDDED_SERVER} == READING

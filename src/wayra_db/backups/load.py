@@ -18,6 +18,7 @@ from wayra_db.errors import BackupError, DuplicateKeysError
 from wayra_db.events import Notice, Progress, notify
 from wayra_db.guard import Guard
 from wayra_db.locking import Lease
+from wayra_db.mongo.client import Deployment
 from wayra_db.mongo.commands import MAJORITY
 from wayra_db.mongo.errors import DUPLICATE_KEY, translated
 
@@ -185,13 +186,7 @@ class Loader:
         self.step()
         with translated(self._guard.deployment.address):
             try:
-                self._database.command(
-                    {
-                        "createIndexes": temporary.name,
-                        "indexes": [dict(spec) for spec in specs],
-                        "writeConcern": MAJORITY,
-                    }
-                )
+                create_indexes(self._guard.deployment, temporary.name, specs)
             except OperationFailure as error:
                 if error.code != DUPLICATE_KEY:
                     raise
@@ -240,6 +235,15 @@ class Loader:
             finally:
                 for future in futures:
                     future.cancel()
+
+
+def create_indexes(deployment: Deployment, collection: str, specs: Sequence[Mapping[str, Any]]) -> None:
+    """Build indexes by one command, which returns when a majority has them."""
+    command: dict[str, Any] = {"createIndexes": collection, "indexes": [dict(spec) for spec in specs]}
+    if deployment.capabilities.topology != "standalone":
+        # Without it the server waits for every voting member, for ever where one is down.
+        command["commitQuorum"] = "majority"
+    deployment.metadata.command({**command, "writeConcern": MAJORITY})
 
 
 _REASONS = {

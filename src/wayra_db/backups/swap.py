@@ -17,12 +17,14 @@ from wayra_db import meta
 from wayra_db.backups.extended import from_bson, to_bson
 from wayra_db.backups.insert import insert_run
 from wayra_db.backups.live import BUCKETS, TEMPORARY, leftovers
+from wayra_db.backups.load import create_indexes
 from wayra_db.backups.source import Chunk
 from wayra_db.environment import Action
 from wayra_db.events import Progress, notify
 from wayra_db.guard import Guard
 from wayra_db.locking import Lease
 from wayra_db.meta import Marker
+from wayra_db.mongo.client import Deployment
 from wayra_db.mongo.commands import MAJORITY
 from wayra_db.mongo.errors import NAMESPACE_NOT_FOUND, translated
 
@@ -170,7 +172,7 @@ def _do(guard: Guard, lease: Lease, step: Step) -> None:
         case "rename":
             _rename(database, step)
         case "copy":
-            _copy(database, lease, step)
+            _copy(guard.deployment, lease, step)
         case "view":
             _make_view(database, step)
         case "drop":
@@ -194,11 +196,11 @@ def _rename(database: Database[Document], step: Step) -> None:
             raise
 
 
-def _copy(database: Database[Document], lease: Lease, step: Step) -> None:
+def _copy(deployment: Deployment, lease: Lease, step: Step) -> None:
     """Move what cannot be renamed: make it anew and copy the documents; begun again from the start when it was cut
     off, as long as the temporary collection is there.
     """
-    series = "timeseries" in (step.options or {})
+    database, series = deployment.metadata, "timeseries" in (step.options or {})
     if _kind(database, step.temporary) is None:
         return
     if step.target == "system.js":  # which cannot be dropped
@@ -213,9 +215,7 @@ def _copy(database: Database[Document], lease: Lease, step: Step) -> None:
         lease.check()
         insert_run(target, _chunk(batch))
     if step.indexes:
-        database.command(
-            {"createIndexes": step.target, "indexes": [dict(one) for one in step.indexes], "writeConcern": MAJORITY}
-        )
+        create_indexes(deployment, step.target, step.indexes)
     database.drop_collection(step.temporary)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from tests.integration.backups.conftest import Restoring, temporaries
+from tests.restoring import Restoring, temporaries
 from wayra_db.testing import ServerUnderTest
 
 DATA = Path(__file__).parents[2] / "data" / "mongodump-legacy"

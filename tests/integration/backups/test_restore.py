@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pymongo.database import Database
 
 from tests.backups import Made, raw, write_backup
-from tests.integration.backups.conftest import Restoring, contents, temporaries
+from tests.restoring import Restoring, contents, temporaries
 from wayra_db import locking, meta
 from wayra_db.backups.manifest import Codec
 from wayra_db.backups.restore_plan import RestoreRequest
@@ -390,7 +390,7 @@ def in_background(call: Any) -> tuple[threading.Thread, list[BaseException]]:
 def test_writes_meanwhile_are_not_lost_silently(
     restoring: Restoring, slow_source: tuple[threading.Event, threading.Event]
 ) -> None:
-    """A write to a collection that is to be replaced, after the load has begun: the restore gives up before the swap."""
+    """A write to what is to be replaced, after the load has begun: the restore gives up before the swap."""
     reached, go_on = slow_source
     fill(restoring.database)
     write_backup(restoring.folder, "many", [many()])
@@ -510,7 +510,7 @@ def test_a_view_and_a_time_series_are_replaced_by_a_collection_and_the_other_way
 
 
 def test_an_oplog_slice_brings_it_to_one_moment(restoring: Restoring) -> None:
-    """Inserts, updates by difference, replacements and deletes, alone and in a transaction, as the server wrote them."""
+    """Inserts, updates, replacements and deletes, alone and in a transaction, as the server wrote them."""
     database = restoring.database
     client = database.client
     fill(database)
