@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -82,12 +83,11 @@ def write_backup(
             count += 1
             if len(pending) >= frame_bytes or number == len(documents) - 1:
                 frame = CODECS[codec].pack(pending, CODECS[codec].default_level)
-                digest = hashlib.sha256(pending).hexdigest()
-                frames.append([len(packed), len(frame), len(pending), count, digest])
+                frames.append([len(packed), len(frame), len(pending), count, f"{zlib.crc32(pending):08x}"])
                 packed, pending, count = packed + frame, b"", 0
         data = f"oplog.bson{ending}" if stem == "$oplog" else f"{database}/{stem}.bson{ending}"
         if recipients:
-            import pyrage
+            import pyrage  # type: ignore[import-untyped]
 
             packed = pyrage.encrypt(packed, [pyrage.x25519.Recipient.from_str(one) for one in recipients])
         put(data + (".age" if recipients else ""), packed)

@@ -36,6 +36,7 @@ class Restoring:
 
 def contents(database: Documents) -> dict[str, Any]:
     """Everything that the user sees: options, indexes and raw documents, in their natural order."""
+    from bson.codec_options import CodecOptions
     from bson.raw_bson import RawBSONDocument
 
     found: dict[str, Any] = {}
@@ -43,9 +44,7 @@ def contents(database: Documents) -> dict[str, Any]:
         name = one["name"]
         if name.startswith("_wayra_") or name == "system.views" or "._wayra_" in name:
             continue
-        raw = database.get_collection(
-            name, codec_options=database.codec_options.with_options(document_class=RawBSONDocument)
-        )
+        raw: Any = database.get_collection(name, codec_options=CodecOptions(document_class=RawBSONDocument))
         documents = sorted(bytes(document.raw) for document in raw.find())
         indexes = [] if one["type"] == "view" else sorted(raw.index_information())
         found[name] = (one["type"], one["options"], indexes, documents)

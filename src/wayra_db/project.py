@@ -63,7 +63,9 @@ class Project:
         self._client = client
         self._observer = observer
         self._stop = stop or Stop()
-        self._permitted = frozenset(permitted)
+        # A backup of production takes the setting as well as the caller's word.
+        denied = () if settings.allow_production_backups else (Action.BACKUP_CREATE,)
+        self._permitted = frozenset(permitted) - frozenset(denied)
         self._adopt = adopt
         self._search_path = search_path
         self._resources = ExitStack()
@@ -190,7 +192,13 @@ class Project:
         """The backup manager."""
         from wayra_db.backups import BackupManager
 
-        return BackupManager(self.guard, self.settings.backups_dir, collections=self.schema.collections)
+        return BackupManager(
+            self.guard,
+            self.settings.backups_dir,
+            collections=self.schema.collections,
+            codec=self.settings.backup_codec,
+            recipients=self.settings.backup_recipients,
+        )
 
     @cached_property
     def initializer(self) -> DatabaseInitializer:

@@ -67,16 +67,17 @@ def children(uri: str, database: str, folder: Path) -> Iterator[Any]:
     """A call that runs a restore in a process of its own and kills it; returns its exit code."""
     arguments = [sys.executable, restore_child.__file__, uri, database, str(folder), "new"]
     with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
-        assert parent.stdin is not None
-        assert parent.stdout is not None
+        orders, answers = parent.stdin, parent.stdout
+        assert orders is not None
+        assert answers is not None
 
         def run(number: int, moment: str) -> int:
-            parent.stdin.write(f"{number} {moment}\n")
-            parent.stdin.flush()
-            return int(parent.stdout.readline())
+            orders.write(f"{number} {moment}\n")
+            orders.flush()
+            return int(answers.readline())
 
         yield run
-        parent.stdin.close()
+        orders.close()
 
 
 # Four tests share the commands between them, so that they can run side by side.

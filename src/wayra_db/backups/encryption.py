@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
-from typing import IO, Any, Protocol
+from typing import IO, Any, Protocol, cast
 
 from wayra_db.errors import BackupError, ConfigError
 
@@ -75,7 +75,7 @@ def encrypting(file: Writable, recipients: Sequence[str]) -> Iterator[IO[bytes]]
     worker = _Worker(lambda: pyrage.encrypt_io(source, _Target(file), keys), source.close)
     given_up = True
     try:
-        yield _WholeWrites(target, worker)
+        yield cast(IO[bytes], _WholeWrites(target, worker))
         given_up = False
     finally:
         target.close()
@@ -246,7 +246,7 @@ def _identities(given: Sequence[str] | Path) -> list[Any]:
 
 def _pyrage() -> ModuleType:
     try:
-        import pyrage
+        import pyrage  # type: ignore[import-untyped]
     except ImportError as error:
         raise ConfigError(
             "encryption needs the package pyrage", hint="pip install 'wayra-db[encryption]'", key="encryption"

@@ -70,6 +70,19 @@ class CollectionEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class OplogEntry:
+    """The oplog slice: where it lies, how much it is, and the positions it reaches from and to, both included."""
+
+    data: str
+    frames: str
+    documents: int
+    bytes: int
+    sha256: str
+    begin: tuple[int, int]
+    end: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
 class LeftOut:
     """A collection that is not in the backup, and why."""
 
@@ -96,6 +109,7 @@ class Manifest:
     redactions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     applied: tuple[int, ...] = ()
     collections: tuple[CollectionEntry, ...] = ()
+    oplog: OplogEntry | None = None
     files: Mapping[str, FileEntry] = field(default_factory=dict)
     left_out: tuple[LeftOut, ...] = ()
 
@@ -159,6 +173,17 @@ class Manifest:
                 }
                 for one in self.collections
             ],
+            "oplog": None
+            if self.oplog is None
+            else {
+                "data": self.oplog.data,
+                "frames": self.oplog.frames,
+                "documents": self.oplog.documents,
+                "bytes": self.oplog.bytes,
+                "sha256": self.oplog.sha256,
+                "begin": list(self.oplog.begin),
+                "end": list(self.oplog.end),
+            },
             "files": {path: {"size": file.size, "sha256": file.sha256} for path, file in sorted(self.files.items())},
             "leftOut": [{"name": one.name, "reason": one.reason} for one in self.left_out],
         }
@@ -219,6 +244,7 @@ def _manifest(document: Mapping[str, Any]) -> Manifest:
         redactions=document["redactions"],
         applied=tuple(document["migrations"]["applied"]),
         collections=tuple(_collection(one) for one in document["collections"]),
+        oplog=None if document["oplog"] is None else _oplog(document["oplog"]),
         files={safe_path(path): FileEntry(file["size"], file["sha256"]) for path, file in document["files"].items()},
         left_out=tuple(LeftOut(one["name"], one["reason"]) for one in document["leftOut"]),
     )
@@ -237,6 +263,18 @@ def _collection(one: Mapping[str, Any]) -> CollectionEntry:
         sha256=one["sha256"],
         data=None if one["data"] is None else safe_path(one["data"]),
         frames=None if one["frames"] is None else safe_path(one["frames"]),
+    )
+
+
+def _oplog(one: Mapping[str, Any]) -> OplogEntry:
+    return OplogEntry(
+        data=safe_path(one["data"]),
+        frames=safe_path(one["frames"]),
+        documents=one["documents"],
+        bytes=one["bytes"],
+        sha256=one["sha256"],
+        begin=(one["begin"][0], one["begin"][1]),
+        end=(one["end"][0], one["end"][1]),
     )
 
 

@@ -1,10 +1,11 @@
-"""A backup in our own format, opened for reading: every frame is unpacked and checked against its hash."""
+"""A backup in our own format, opened for reading: every frame and every file is checked while it is read."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
+import zlib
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,7 +19,7 @@ from wayra_db.backups import folder as folders
 from wayra_db.backups import manifest as manifests
 from wayra_db.backups.codecs import CODECS, LARGEST_FRAME, FrameError
 from wayra_db.backups.manifest import CollectionEntry, FileEntry, Manifest, ManifestError
-from wayra_db.backups.runs import AGAIN, corrupt
+from wayra_db.backups.runs import AGAIN, Readable, corrupt
 from wayra_db.backups.source import Chunk, Watch
 from wayra_db.errors import BackupCorruptError, BackupError, BackupIncompleteError
 
@@ -33,7 +34,25 @@ class _Frame:
     size: int
     bytes: int
     documents: int
-    sha256: str
+    crc32: str
+
+
+class _Hashing:
+    """A file that is read from its beginning to its end, and its SHA-256."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._hash = hashlib.sha256()
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Up to `size` bytes; none at the end."""
+        data = self._file.read(size)
+        self._hash.update(data)
+        return data
+
+    def digest(self) -> str:
+        """Of all that was read, in hexadecimal."""
+        return self._hash.hexdigest()
 
 
 class WayraBackup:
@@ -138,12 +157,12 @@ class WayraBackup:
                 unpacked = unpack(packed)
             except FrameError as error:
                 raise corrupt(data, frame.offset, str(error)) from error
-            if len(unpacked) != frame.bytes or hashlib.sha256(unpacked).hexdigest() != frame.sha256:
+            if len(unpacked) != frame.bytes or f"{zlib.crc32(unpacked):08x}" != frame.crc32:
                 raise corrupt(data, frame.offset, "the frame's content is not what was written")
             return Chunk(unpacked, frame.documents, data, frame.offset)
 
         waiting: deque[Future[Chunk]] = deque()
-        with self._open(data) as file, ThreadPoolExecutor(UNPACKERS, "wayra-unpack") as pool:
+        with self._open(data) as (file, raw), ThreadPoolExecutor(UNPACKERS, "wayra-unpack") as pool:
             try:
                 position = 0
                 for frame in frames:
@@ -160,25 +179,28 @@ class WayraBackup:
                     raise corrupt(data, position, "something follows its last frame")
                 while waiting:
                     yield waiting.popleft().result()
+                if raw.digest() != self.manifest.files[data].sha256:
+                    raise corrupt(data, 0, "its content is not what was written")
             finally:
                 for future in waiting:
                     future.cancel()
 
     @contextmanager
-    def _open(self, path: str) -> Iterator[IO[bytes]]:
-        """A data file, decrypted while it is read where it is encrypted."""
+    def _open(self, path: str) -> Iterator[tuple[Readable, _Hashing]]:
+        """A data file, decrypted while it is read where it is encrypted, and the file as it lies there."""
         try:
             file = folders.open_file(self._folder, path)
         except FileNotFoundError as error:
             raise _missing(path) from error
         with file:
+            raw = _Hashing(file)
             if not path.endswith(".age"):
-                yield file
+                yield raw, raw
                 return
             from wayra_db.backups.encryption import decrypting
 
-            with decrypting(file, self._identities) as opened:
-                yield opened
+            with decrypting(raw, self._identities) as opened:
+                yield opened, raw
 
     def _read_frames(self, path: str) -> list[_Frame]:
         """A table of frames, checked against the manifest again: the file may have changed since `check`."""
@@ -214,7 +236,7 @@ def _missing(path: str) -> BackupIncompleteError:
     return BackupIncompleteError(f"the backup is incomplete: {path} is missing", file=path, hint=AGAIN)
 
 
-def _read_exactly(file: IO[bytes], size: int) -> bytes:
+def _read_exactly(file: Readable, size: int) -> bytes:
     data = file.read(size)
     while data and len(data) < size:
         more = file.read(size - len(data))

@@ -60,6 +60,8 @@ def load_settings(
         lock_lease_seconds=value["lock.lease_seconds"],
         lock_timeout_seconds=value["lock.timeout_seconds"],
         allow_production_backups=value["backups.allow_production"],
+        backup_codec=value["backups.codec"],
+        backup_recipients=_recipients(value["backups.recipients"], project_dir),
         _directories={
             key.partition(".")[2]: folder
             for key, option in OPTIONS.items()
@@ -144,6 +146,15 @@ def _mongod(mongod: str | None, origin: Origin) -> str | None:
     if mongod is not None and origin.path is not None and Path(mongod).name != mongod:
         return str(origin.path.parent / mongod)
     return mongod
+
+
+def _recipients(text: str | None, project_dir: Path | None) -> tuple[str, ...]:
+    """The recipients one by one; a file among them is seen from the project."""
+    found = []
+    for one in (part.strip() for part in (text or "").split(",")):
+        is_file = one and not one.startswith(("age1", "ssh-")) and not Path(one).is_absolute()
+        found.append(str(project_dir / one) if is_file and project_dir is not None else one)
+    return tuple(one for one in found if one)
 
 
 def _folder(key: str, text: str, origin: Origin, project_dir: Path | None) -> Path | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from wayra_db.environment import Action, Allowed, Environment, check
 from wayra_db.errors import ConfigError
@@ -72,6 +72,8 @@ class Settings:
     lock_lease_seconds: float
     lock_timeout_seconds: float
     allow_production_backups: bool
+    backup_codec: Literal["zstd", "gzip", "none"]
+    backup_recipients: tuple[str, ...]
     _directories: Mapping[str, Path] = field(default_factory=dict, repr=False)
     _origins: Mapping[str, Origin] = field(default_factory=dict, repr=False)
 
@@ -149,6 +151,8 @@ class Settings:
             "lock.lease_seconds": self.lock_lease_seconds,
             "lock.timeout_seconds": self.lock_timeout_seconds,
             "backups.allow_production": self.allow_production_backups,
+            "backups.codec": self.backup_codec,
+            "backups.recipients": ", ".join(self.backup_recipients) or None,
             **{f"directories.{name}": str(path) for name, path in self._directories.items()},
         }
         return [SettingValue(key, shown.get(key), self._origins[key]) for key in OPTIONS]

@@ -17,6 +17,7 @@ from typing import Any
 from wayra_db.environment import Environment
 from wayra_db.settings.uri import database_name_problem
 
+_CODECS = ("zstd", "gzip", "none")
 _LONGEST_SECONDS = 1e9  # some thirty years, and within what the driver and the system accept
 
 
@@ -29,6 +30,7 @@ class Kind(Enum):
     FOLDER = "a folder"
     SECONDS = "a number of seconds"
     SWITCH = "true or false"
+    CODEC = "one of zstd, gzip, none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,9 @@ class Option:
                     return float(value)
             case Kind.ENVIRONMENT, str():
                 return _environment(value)
+            case Kind.CODEC, str():
+                if (name := value.strip().lower()) in _CODECS:
+                    return name
             case Kind.DATABASE_NAME, str():
                 if problem := database_name_problem(value):
                     raise ValueError(problem)
@@ -209,6 +214,19 @@ _ALL = (
         "WAYRA_BACKUPS_ALLOW_PRODUCTION",
         "Whether production may be backed up at all; each backup then still asks for --allow-production.",
         default=False,
+    ),
+    Option(
+        "backups.codec",
+        Kind.CODEC,
+        "WAYRA_BACKUPS_CODEC",
+        "How backups are compressed; mongorestore reads those made with gzip or none.",
+        default="zstd",
+    ),
+    Option(
+        "backups.recipients",
+        Kind.TEXT,
+        "WAYRA_BACKUPS_RECIPIENTS",
+        "Whom backups are encrypted to: age recipients (age1...) or files of them, separated by commas.",
     ),
     Option(
         "directories.collections",

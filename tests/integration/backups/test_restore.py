@@ -42,7 +42,7 @@ def buckets(database: Documents) -> tuple[list[bytes], dict[str, Any]]:
         [{"at": datetime(2026, 1, 1, 0, 0, n, tzinfo=UTC), "where": n % 3, "t": n} for n in range(50)]
     )
     found = [bson.encode(one) for one in database["system.buckets.weather"].find()]
-    options = database["weather"].options()
+    options = dict(database["weather"].options())
     database.drop_collection("weather")
     return found, options
 
@@ -180,7 +180,7 @@ def saving(restoring: Restoring, name: str = "safety") -> None:
         write_backup(folder, name, [Made("users", raw({"_id": 1}))], reason="safety")
         return name
 
-    restoring.manager._safety = save  # type: ignore[assignment]
+    restoring.manager._safety = save
 
 
 def test_dropping_replaces_each_as_a_whole_after_a_safety_backup(restoring: Restoring) -> None:

@@ -1,6 +1,6 @@
 """`backup` and its verbs. Importing a file of verbs adds them to the group."""
 
-from wayra_db.cli.backup import restore
+from wayra_db.cli.backup import making, restore
 from wayra_db.cli.backup._group import backup
 
-__all__ = ["backup", "restore"]
+__all__ = ["backup", "making", "restore"]
