@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -223,7 +224,12 @@ class Project:
         from wayra_db.initializer import DatabaseInitializer
 
         return DatabaseInitializer(
-            self.guard, schema=self.schema, migrations=self.migrations, indexes=self.indexes, seeds=self.seeds
+            self.guard,
+            schema=self.schema,
+            migrations=self.migrations,
+            indexes=self.indexes,
+            seeds=self.seeds,
+            backups=self.backups,
         )
 
     def declared_changes(self) -> DeclaredChanges:
@@ -257,6 +263,18 @@ class Project:
         """
         changes = self.declared_changes()
         return None if changes.empty else self.migrations.create_from_declarations(changes, name)
+
+    def beside(self, database_name: str) -> Project:
+        """The same project on another database of the same deployment, whose connection stays this one's."""
+        other = Project(
+            replace(self.settings, database_name=database_name),
+            observer=self._observer,
+            stop=self._stop,
+            permitted=self._permitted,
+            search_path=self._search_path,
+        )
+        other.__dict__["deployment"] = self.deployment.beside(database_name)
+        return other
 
     def set_environment(self, name: str) -> None:
         """Write another environment's name into the database, which then belongs to that one.

@@ -32,6 +32,9 @@ IN_PRODUCTION = {
     Action.BACKUP_CREATE: NeedsPermission,
     Action.BACKUP_DELETE: NeedsPermission,
     Action.IMPORT: NeedsPermission,
+    Action.RESTORE: NeedsPermission,
+    Action.RECOVER: NeedsPermission,
+    Action.FINISH_RESTORE: Allowed,
     Action.SEED: Refused,
     Action.RESET: Refused,
     Action.CLEAR: Refused,
@@ -129,7 +132,9 @@ def test_what_destroys_is_named() -> None:
         Action.DROP_INDEXES,
         Action.RESET,
         Action.CLEAR,
+        Action.RESTORE,
         Action.RESTORE_OVER_DATA,
+        Action.RECOVER,
         Action.IMPORT,
     } == DESTRUCTIVE
     assert {Action.BACKUP_CREATE, Action.BACKUP_DELETE, Action.EMBEDDED_SERVER} == READING

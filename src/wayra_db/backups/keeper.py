@@ -14,13 +14,14 @@ from wayra_db import __version__, environment
 from wayra_db.backups import catalog
 from wayra_db.backups.catalog import BackupEntry
 from wayra_db.backups.copying import Copied, copy_backup, parse_manifest, read_manifest
+from wayra_db.backups.open import open_backup
 from wayra_db.backups.records import Records, Verified, VerifyKind
 from wayra_db.backups.removal import leftovers, remove, remove_leftovers
 from wayra_db.backups.report import VerifyReport
 from wayra_db.backups.retention import RetentionPlan, plan_retention
 from wayra_db.backups.stores import Store, open_store, split_address
 from wayra_db.backups.stores.local import LocalStore
-from wayra_db.backups.verify import verify_backup
+from wayra_db.backups.verify import verify_backup, verify_source
 from wayra_db.environment import Action, Environment
 from wayra_db.errors import BackupError, RefusedError
 from wayra_db.events import Notice, Observer, SecurityEvent, log_observer, notify
@@ -81,16 +82,14 @@ class BackupKeeper:
     def verify(self, address: str, *, identities: Sequence[str] | Path | None = None) -> VerifyReport:
         """Verify one backup, by its name or address, and remember the result of one in a folder.
 
-        Raises BackupNotFoundError; a damaged backup raises nothing: see the report. For what mongodump has made, see
-        `verify_source`.
+        Raises BackupNotFoundError; a damaged backup raises nothing: see the report. What mongodump has made holds no
+        hashes: of that the structure is checked, and what an archive's own checksums cover.
         """
         place, name = split_address(address)
         with LocalStore(self.folder) if place is None else self._store(place) as store:
-            if isinstance(store, LocalStore) and (entry := _find(store, name)).kind != "backup":
-                raise BackupError(
-                    f"{name} is a {entry.kind} of mongodump: it holds no hashes that it could be compared with",
-                    hint="Restoring it into a scratch database shows whether it can be read.",
-                )
+            if isinstance(store, LocalStore) and _find(store, name).kind != "backup":
+                with open_backup(store.folder, name) as source:
+                    return verify_source(source, store.address, stop=self.stop)
             report = verify_backup(store, name, identities=identities, observer=self.observer, stop=self.stop)
             if isinstance(store, LocalStore):
                 self.remember(report, store.folder)

@@ -38,13 +38,14 @@ def _decodes(data: bytes | memoryview, documents: int) -> bool:
     import bson
 
     try:
-        return len(bson.decode_all(data, _options())) == documents
+        return len(bson.decode_all(data, lenient_options())) == documents
     except Exception:  # whatever it is: the walk tells what is wrong, if anything is
         return False
 
 
 @cache
-def _options() -> CodecOptions[dict[str, Any]]:
+def lenient_options() -> CodecOptions[dict[str, Any]]:
+    """How to decode whatever a server has stored."""
     from bson.codec_options import CodecOptions, DatetimeConversion
 
     # The server stores text that is not UTF-8, and times outside Python's years.

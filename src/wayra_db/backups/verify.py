@@ -80,21 +80,20 @@ def verify_source(source: BackupSource, place: str, *, stop: Stop | None = None)
     stop = stop or Stop()
     findings: list[Finding] = []
     documents = size = 0
-    for collection in source.collections:
-        if collection.kind == "view":
-            continue
-        try:
-            for chunk in source.chunks(collection):
-                stop.check()
-                size += len(chunk.data)
-                try:
-                    documents += structure.check(chunk.data)
-                except DocumentError as error:
-                    findings.append(Finding(chunk.file, str(error), chunk.offset + error.offset))
-        except BackupCorruptError as error:
-            findings.append(Finding(error.file, error.message, error.offset))
-        except BackupIncompleteError as error:
-            findings.append(Finding(error.file, error.message))
+    try:
+        source.check(lambda done, total: stop.check())
+        stored = [one for one in source.collections if one.kind != "view"]
+        for _, chunk in source.stream(stored):
+            stop.check()
+            size += len(chunk.data)
+            try:
+                documents += structure.check(chunk.data)
+            except DocumentError as error:
+                findings.append(Finding(chunk.file, str(error), chunk.offset + error.offset))
+    except BackupCorruptError as error:
+        findings.append(Finding(error.file, error.message, error.offset))
+    except BackupIncompleteError as error:
+        findings.append(Finding(error.file, error.message))
     return VerifyReport(
         source.name, place, "structure", tuple(_sorted(findings)), len(source.collections), size, documents
     )

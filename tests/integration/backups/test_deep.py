@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
 from typing import Any
 
 import bson
@@ -14,7 +15,7 @@ from tests.backup_writer import extended
 from wayra_db.backups.deep import Contents, compare, verify_deep
 from wayra_db.backups.documents import split
 from wayra_db.backups.manifest import CollectionEntry, Manifest
-from wayra_db.backups.source import BackupSource, Chunk
+from wayra_db.backups.source import BackupSource, Chunk, Watch
 from wayra_db.errors import CancelledError
 from wayra_db.mongo.client import Deployment
 from wayra_db.stopping import Stop
@@ -29,6 +30,7 @@ class LiveBackup:
 
     def __init__(self, database: Documents) -> None:
         self.name = "taken"
+        self.entries: list[dict[str, Any]] = []
         self._runs: dict[str, list[bytes]] = {}
         self.collections: Sequence[CollectionEntry] = ()
         for found in database.list_collections():
@@ -54,8 +56,24 @@ class LiveBackup:
     def __enter__(self) -> LiveBackup:
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
+
+    @property
+    def database(self) -> str:
+        """Any."""
+        return "taken"
+
+    def check(self, watch: Watch | None = None) -> None:
+        """It is in memory."""
+
+    def stream(self, collections: Sequence[CollectionEntry]) -> Iterator[tuple[CollectionEntry, Chunk]]:
+        """One after the other."""
+        for one in collections:
+            for chunk in self.chunks(one):
+                yield one, chunk
 
     def chunks(self, collection: CollectionEntry) -> Iterator[Chunk]:
         """The runs, as they were read."""
@@ -63,8 +81,9 @@ class LiveBackup:
             yield Chunk(run, Contents().add(run).documents, collection.data or "", 0)
 
     def oplog(self) -> Iterator[Chunk]:
-        """There is none."""
-        yield from ()
+        """The entries that a test has put there."""
+        for entry in self.entries:
+            yield Chunk(bson.encode(entry), 1, "oplog.bson", 0)
 
     def close(self) -> None:
         """There is nothing to close."""
@@ -87,12 +106,12 @@ def fill(database: Documents) -> None:
         [{"at": json_util.loads('{"$date": "2026-11-25T00:00:00Z"}'), "place": n % 2, "t": n} for n in range(8)]
     )
     database.create_collection("adults", viewOn="users", pipeline=[{"$match": {"age": {"$gte": 18}}}])
+    database.trips.insert_many([{"_id": n} for n in range(4)])
     database.create_collection("empty")
 
 
-def copy_into(source: BackupSource, deployment: Deployment) -> None:
+def copy_into(source: BackupSource, database: Documents) -> None:
     """A plain restore: collections with their options and indexes, then the raw documents."""
-    database = deployment.database
     for one in source.collections:
         options = json_util.loads(json.dumps(one.options))
         database.command({"create": one.name, **options})
@@ -129,15 +148,16 @@ def test_a_backup_that_restores_as_it_was(deployment: Deployment) -> None:
     """Into a database of its own, of which nothing is left."""
     before = deployment.client.list_database_names()
     with LiveBackup(deployment.database) as source:
-        assert verify_deep(source, deployment, copy_into) == ()
+        client = deployment.client
+        assert verify_deep(source, deployment, lambda source, name: copy_into(source, client[name])) == ()
     assert deployment.client.list_database_names() == before
 
 
 def test_nothing_is_left_when_the_restore_fails(deployment: Deployment) -> None:
     """The scratch database goes in any case."""
 
-    def failing(source: BackupSource, scratch: Deployment) -> None:
-        copy_into(source, scratch)
+    def failing(source: BackupSource, name: str) -> None:
+        copy_into(source, deployment.client[name])
         raise RuntimeError("half-way")
 
     before = deployment.client.list_database_names()
@@ -160,8 +180,8 @@ CHANGES: dict[str, tuple[Callable[[Documents], object], str]] = {
         "users.bson: users has other documents than the backup",
     ),
     "a document too few": (
-        lambda database: database.users.delete_one({"_id": 3}),
-        "users.bson: users has 19 documents instead of 20",
+        lambda database: database.trips.delete_one({"_id": 3}),
+        "trips.bson: trips has 3 documents instead of 4",
     ),
     "a document too many": (
         lambda database: database.empty.insert_one({}),
@@ -230,6 +250,38 @@ def test_any_difference_is_named(deployment: Deployment, change: str) -> None:
         act(deployment.database)
         (found,) = says(source, deployment)
     assert found.startswith(expected)
+
+
+def test_documents_that_expire_are_no_damage(deployment: Deployment) -> None:
+    """The server deletes what its TTL index says, also in a scratch database: a warning."""
+    deployment.database.empty.create_index("at", expireAfterSeconds=1)
+    deployment.database.empty.insert_one({"at": 1})
+    with LiveBackup(deployment.database) as source:
+        deployment.database.empty.delete_many({})
+        (found,) = compare(source, deployment)
+    assert (found.severity, found.file) == ("warning", "empty.bson")
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"op": "i", "ns": "db.users", "o": {"_id": 1}},
+        {"op": "c", "ns": "admin.$cmd", "o": {"applyOps": [{"op": "d", "ns": "db.users", "o": {"_id": 1}}]}},
+        {"op": "c", "ns": "db.$cmd", "o": {"collMod": "users", "validator": {}}},
+        {"op": "c", "ns": "db.$cmd", "o": {"renameCollection": "db.users", "to": "db.people"}},
+    ],
+    ids=["insert", "transaction", "command", "rename"],
+)
+def test_what_the_oplog_slice_changes_is_not_compared(deployment: Deployment, entry: dict[str, Any]) -> None:
+    """Only of the collections that it speaks of; the others are."""
+    with LiveBackup(deployment.database) as source:
+        source.entries = [entry]
+        deployment.database.users.update_one({"_id": 3}, {"$set": {"x": 1}})
+        deployment.database.trips.update_one({"_id": 3}, {"$set": {"x": 1}})
+        assert [(finding.severity, finding.file) for finding in compare(source, deployment)] == [
+            ("warning", "users.bson"),
+            ("error", "trips.bson"),
+        ]
 
 
 def test_a_stop_ends_the_comparison(deployment: Deployment) -> None:

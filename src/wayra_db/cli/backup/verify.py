@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     examples=[
         "wayra-db backup verify nightly",
         "wayra-db backup verify --all",
+        "wayra-db backup verify nightly --deep",
         "wayra-db backup verify nightly --identity ~/.age/key.txt",
         "wayra-db backup verify s3://bucket/wayra/nightly",
     ],
@@ -35,26 +36,40 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="The file with the age identity that opens an encrypted backup; without it, only its hashes are checked.",
 )
+@click.option("--deep", is_flag=True, help="Also restore each into a scratch database and compare everything.")
+@click.option("--allow-production", is_flag=True, help="Permit --deep in production.")
 @_shared.endpoint_option
-def verify(run: Run, names: tuple[str, ...], everything: bool, identity: Path | None, endpoint_url: str | None) -> int:
-    """Check that backups are whole; needs no database.
+def verify(
+    run: Run,
+    names: tuple[str, ...],
+    everything: bool,
+    identity: Path | None,
+    deep: bool,
+    allow_production: bool,
+    endpoint_url: str | None,
+) -> int:
+    """Check that backups are whole; needs no database, but with --deep.
 
     The manifest, size and hash of every file, missing and extra files, every frame, and the structure of every
-    document. Names each damaged file and the byte, and ends with 20 when there is one. The result is remembered:
+    document; with --deep also what comes out of a restore: documents, indexes and options. Names each damaged file and
+    the byte, and ends with 20 when there is one. The result is remembered:
     `backup list` shows it, and `backup prune` keeps the newest verified.
     """
+    from wayra_db.environment import Action
+
     if bool(names) == everything:
         raise click.UsageError("Say which: names of backups, or --all.")
-    keeper = _shared.keeper(run, endpoint_url=endpoint_url)
+    project = run.project(permitted=[Action.RESTORE] if allow_production else ())
+    keeper = project.backup_keeper
+    keeper.endpoint_url = endpoint_url or keeper.endpoint_url
     if everything:
-        entries = keeper.list()
-        names = tuple(entry.name for entry in entries if entry.kind == "backup")
-        for entry in entries:
-            if entry.kind != "backup":
-                run.output.note(f"{entry.name} was not verified: a {entry.kind} of mongodump holds no hashes.")
+        names = tuple(entry.name for entry in keeper.list())
     reports = []
     for name in names:
-        reports.append(keeper.verify(name, identities=identity))
+        if deep:
+            reports.append(project.backups.verify_deep(name, identities=identity or ()))
+        else:
+            reports.append(keeper.verify(name, identities=identity))
         run.end_progress()
         _show(run, reports[-1])
     sound = all(report.ok for report in reports)
@@ -74,6 +89,8 @@ def _show(run: Run, report: VerifyReport) -> None:
     else:
         counted += f", {plural(report.documents, 'document')}"
         how, more = ("whole" if report.ok else "damaged"), ""
+        if report.kind == "deep":
+            more = "; restored and compared" if report.ok else "; what was restored differs"
     output.line(f"{mark} {report.name}: {how} ({counted}){more}")
     for finding in report.findings:
         output.line(f"  {output.style(finding.severity, BAD if finding.severity == 'error' else WARN)} {finding}")
