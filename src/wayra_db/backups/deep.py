@@ -123,7 +123,8 @@ def _replayed(source: BackupSource, stop: Stop) -> set[str]:
     for chunk in source.oplog():
         stop.check()
         for beginning, end in split(chunk.data):
-            found |= set(_spoken_of(bson.decode(chunk.data[beginning:end], lenient_options())))
+            entry: dict[str, Any] = bson.decode(chunk.data[beginning:end], lenient_options())
+            found |= set(_spoken_of(entry))
     return {name.removeprefix("system.buckets.") for name in found}
 
 
