@@ -31,6 +31,7 @@ WayraError
 │   ├── BackupCorruptError(file, offset)
 │   ├── BackupIncompleteError(file)
 │   ├── RestoreConflictError(collections)
+│   ├── BackupStoreError(store)
 │   ├── RedactedBackupError
 │   └── ImportFailedError(file, line, column, rejected, errors_file)
 ├── SchemaError(collection)
@@ -371,6 +372,14 @@ class RestoreConflictError(BackupError):
     def __init__(self, message: str, *, collections: Sequence[str], hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.collections = tuple(collections)
+
+
+class BackupStoreError(BackupError):
+    """A store of backups cannot be reached or did not do as asked; `store` is its address, without keys."""
+
+    def __init__(self, message: str, *, store: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.store = store
 
 
 class RedactedBackupError(BackupError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from types import TracebackType
@@ -31,7 +31,7 @@ from wayra_db.stopping import Stop
 if TYPE_CHECKING:
     from pymongo import MongoClient
 
-    from wayra_db.backups import BackupManager
+    from wayra_db.backups import BackupKeeper, BackupManager
     from wayra_db.backups.create import BackupResult
     from wayra_db.health import Status
     from wayra_db.health.collections import CollectionStats
@@ -239,12 +239,33 @@ class Project:
         )
 
     @cached_property
+    def backup_keeper(self) -> BackupKeeper:
+        """What looks after the backups that are there; connects to no database."""
+        from wayra_db.backups import BackupKeeper
+
+        settings = self.settings
+        return BackupKeeper(
+            settings.backups_dir,
+            settings.environment,
+            observer=self._observer,
+            stop=self._stop,
+            permitted=self._permitted,
+            rules=settings.keep_rules,
+            endpoint_url=settings.s3_endpoint_url,
+        )
+
+    @cached_property
     def initializer(self) -> DatabaseInitializer:
         """The initializer over all of them."""
         from wayra_db.initializer import DatabaseInitializer
 
         return DatabaseInitializer(
-            self.guard, schema=self.schema, migrations=self.migrations, indexes=self.indexes, seeds=self.seeds
+            self.guard,
+            schema=self.schema,
+            migrations=self.migrations,
+            indexes=self.indexes,
+            seeds=self.seeds,
+            backups=self.backups,
         )
 
     def rehearsal(self, *, on: On = "same") -> Rehearsal:
@@ -357,6 +378,18 @@ class Project:
         """
         changes = self.declared_changes()
         return None if changes.empty else self.migrations.create_from_declarations(changes, name)
+
+    def beside(self, database_name: str) -> Project:
+        """The same project on another database of the same deployment, whose connection stays this one's."""
+        other = Project(
+            replace(self.settings, database_name=database_name),
+            observer=self._observer,
+            stop=self._stop,
+            permitted=self._permitted,
+            search_path=self._search_path,
+        )
+        other.__dict__["deployment"] = self.deployment.beside(database_name)
+        return other
 
     def lint(self, paths: Sequence[Path] = (), *, select: Sequence[str] = (), ignore: Sequence[str] = ()) -> LintReport:
         """What can be said against the migrations, or against the files `paths`, without running them; no database.

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.backup_writer import write_backup
 from tests.cli.commands import GROUPS, LEAVES, WITH_DEFAULT
 from tests.cli.conftest import Cli, Ended
 from tests.support import Sandbox
@@ -40,6 +41,14 @@ ROUND = {
     "migrate repair --version 3 --as applied": "version",
     "migrate repair --version 3 --as pending": "version",
     "migrate rollback --version 2": "ran",
+    "backup list": "backups",
+    "backup show nightly": "manifest",
+    "backup verify --all": "reports",
+    "backup pin nightly": "pinned",
+    "backup unpin nightly": "pinned",
+    "backup copy nightly copies": "files",
+    "backup prune --keep-last 1 --yes": "freed",
+    "backup delete nightly --yes": "removed",
     "lock status": "lock",
     "lock release --force": "released",
     "history show": "entries",
@@ -89,8 +98,12 @@ def test_no_command_is_left_out() -> None:
 @pytest.mark.parametrize(
     "flags", [[], ["--verbose"], ["--debug"], ["--quiet"]], ids=lambda flags: "".join(flags) or "-"
 )
-def test_each_command_writes_one_document(cli: Cli, sandbox: Sandbox, flags: list[str]) -> None:
+def test_each_command_writes_one_document(
+    cli: Cli, sandbox: Sandbox, flags: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whatever it does; with --quiet without events, with --debug with the server's commands among them."""
+    monkeypatch.chdir(sandbox.folder)
+    write_backup(sandbox.folder / "backups", "nightly")
     sandbox.migration(2, "db.trips.insert_one({'title': 'first'})", "db.trips.delete_many({'title': 'first'})")
     events: set[str] = set()
     for line, key in ROUND.items():

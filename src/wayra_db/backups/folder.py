@@ -95,10 +95,10 @@ def new_folder(parent: Path, name: str) -> Iterator[NewFolder]:
     partial, claim = _claimed_folder(parent, name)
     try:
         yield NewFolder(partial)
-        _flush_folders(partial)
+        flush_folders(partial)
         require_free(target)
         partial.rename(target)  # onto a folder with something in it, the system refuses
-        _flush(parent)
+        flush(parent)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
@@ -220,12 +220,13 @@ def require_free(target: Path) -> None:
         )
 
 
-def _flush_folders(folder: Path) -> None:
+def flush_folders(folder: Path) -> None:
+    """Flush a folder and all in it to the disk."""
     for current, _, _ in os.walk(folder):
-        _flush(Path(current))
+        flush(Path(current))
 
 
-def _flush(folder: Path) -> None:
+def flush(folder: Path) -> None:
     """A file's name is on the disk once its folder is; not every system lets a folder be opened."""
     with suppress(OSError, PermissionError):
         descriptor = os.open(folder, os.O_RDONLY)

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from wayra_db.backups.catalog import BackupEntry, list_backups
+from wayra_db import environment
+from wayra_db.backups.catalog import BackupEntry
+from wayra_db.backups.keeper import BackupKeeper
+from wayra_db.backups.restore_plan import OnConflict, RestorePlan, RestoreRequest
+from wayra_db.backups.safety import Safety, take_safety_backup
 from wayra_db.environment import Action
 from wayra_db.guard import Guard
 from wayra_db.schema.collection import Collection
@@ -15,17 +21,23 @@ if TYPE_CHECKING:
     from wayra_db.backups.clone import CloneResult
     from wayra_db.backups.create import BackupResult
     from wayra_db.backups.manifest import Codec, Reason
+    from wayra_db.backups.report import VerifyReport
+    from wayra_db.backups.restore import RestoreReport
+    from wayra_db.backups.source import BackupSource
     from wayra_db.backups.transfer import ExportResult, ImportResult
     from wayra_db.backups.transfer.files import Format
     from wayra_db.backups.transfer.import_ import Mode, OnError
     from wayra_db.backups.transfer.readers import TableOptions
+
+# Hashes of encrypted files can be compared by everybody.
+NOBODY = ("nobody",)
 
 
 class BackupManager:
     """Makes, lists, verifies, restores and prunes the backups of one database in one folder.
 
     `collections` are the declared ones: they say which fields are sensitive. `codec` and `recipients` are what a
-    backup is made with when the call names none.
+    backup is made with when the call names none. `safety` makes the backup of what is about to be replaced.
     """
 
     def __init__(
@@ -36,16 +48,49 @@ class BackupManager:
         collections: Sequence[Collection] = (),
         codec: Codec = "zstd",
         recipients: Sequence[str] = (),
+        safety: Safety = take_safety_backup,
     ) -> None:
         self._guard = guard
         self._folder = folder
         self._collections = tuple(collections)
         self._codec = codec
         self._recipients = tuple(recipients)
+        self._safety = safety
 
     def list(self) -> tuple[BackupEntry, ...]:
         """The backups in the folder, newest first. Reads only, and no database."""
-        return list_backups(self._folder)
+        return self.keeper.list()
+
+    @cached_property
+    def keeper(self) -> BackupKeeper:
+        """What looks after the backups that are there: verify, pin, prune, copy, delete. Needs no database."""
+        guard = self._guard
+        return BackupKeeper(self._folder, guard.environment, guard.observer, guard.stop, guard.permitted)
+
+    def verify_deep(self, name: str, *, identities: Sequence[str] | Path = ()) -> VerifyReport:
+        """Verify a backup in the folder, and if nothing is wrong restore it into a scratch database and compare that.
+
+        The scratch database lies on the same deployment under a name of its own and is dropped in the end; the
+        database itself is neither read nor written. Raises as `BackupKeeper.verify` and `restore`.
+        """
+        from wayra_db.backups.deep import verify_deep
+        from wayra_db.backups.open import open_backup
+        from wayra_db.backups.restore import restore
+
+        guard = self._guard
+        environment.require(Action.RESTORE, guard.environment, permitted=guard.permitted)
+        report = self.keeper.verify(name, identities=identities or None)
+        if not report.ok:
+            return report
+
+        def into(source: BackupSource, database_name: str) -> None:
+            restore(guard.beside(database_name), source, RestoreRequest(allow_redacted=True), action=Action.RESTORE)
+
+        with open_backup(self._folder, name, identities) as source:
+            found = verify_deep(source, guard.deployment, into, observer=guard.observer, stop=guard.stop)
+        report = replace(report, kind="deep", findings=(*report.findings, *found))
+        self.keeper.remember(report)
+        return report
 
     def create(
         self,
@@ -228,3 +273,111 @@ class BackupManager:
     def _find(self, path: Path) -> Path:
         candidates = (path, self._folder.parent / path, self._folder / path)
         return next((one for one in candidates if one.exists()), path)
+
+    def plan_restore(
+        self,
+        name_or_path: str | Path,
+        *,
+        to: str | None = None,
+        identities: Sequence[str] | Path = (),
+        request: RestoreRequest = RestoreRequest(),  # noqa: B008  # frozen
+    ) -> RestorePlan:
+        """Check a backup as a whole and say what `restore` would do with it. Writes nothing; raises what it would."""
+        from wayra_db.backups.open import open_backup
+        from wayra_db.backups.restore import check, make_plan
+
+        guard = self._guard_of(to)
+        with open_backup(self._folder, name_or_path, identities) as source:
+            make_plan(guard, source, request)  # a conflict needs no reading of the whole backup
+            check(guard, source)
+            return make_plan(guard, source, request)
+
+    def restore(
+        self,
+        name_or_path: str | Path,
+        *,
+        drop_existing: bool = False,
+        to: str | None = None,
+        collections: Sequence[str] | None = None,
+        rename: Mapping[str, str] | None = None,
+        on_conflict: OnConflict = "refuse",
+        safety_backup: bool = True,
+        identities: Sequence[str] | Path = (),
+        allow_redacted: bool = False,
+        discard_writes: bool = False,
+        action: Action | None = None,
+    ) -> RestoreReport:
+        """Restore a backup, all of it or nothing: checked first, loaded beside the data, compared, swapped in.
+
+        By name in the folder, or by path, also of what mongodump has written. Collections with documents are replaced
+        with `drop_existing`, merged by _id with `on_conflict`, else met with RestoreConflictError. `to` names another
+        database of the deployment, `collections` some in the backup, `rename` new names for them. What is replaced is
+        backed up first, unless `safety_backup` is false. `action` is for callers with a permission of their own.
+        Locks, writes the audit log; see `wayra_db.backups.restore.restore` for what is raised.
+        """
+        from wayra_db.backups.open import open_backup
+        from wayra_db.backups.restore import restore
+
+        guard = self._guard_of(to)
+        request = RestoreRequest(
+            drop_existing=drop_existing,
+            collections=None if collections is None else tuple(collections),
+            rename=dict(rename or {}),
+            on_conflict=on_conflict,
+            allow_redacted=allow_redacted,
+        )
+        with open_backup(self._folder, name_or_path, identities) as source:
+            return restore(
+                guard,
+                source,
+                request,
+                action=action,
+                safety=(lambda names: self._save(guard, names)) if safety_backup else None,
+                discard_writes=discard_writes,
+            )
+
+    def applied_in(self, name_or_path: str | Path, *, identities: Sequence[str] | Path = ()) -> tuple[int, ...] | None:
+        """The versions of the migrations that a backup's data has; None where mongodump has written it."""
+        from wayra_db.backups.open import open_backup
+
+        with open_backup(self._folder, name_or_path, identities) as source:
+            return source.manifest.applied if source.manifest else None
+
+    def continue_restore(self, *, to: str | None = None) -> str | None:
+        """Finish a restore that was cut off while it was swapped in; the name of its backup, None when there is none.
+
+        Locks and writes only when there is one.
+        """
+        from wayra_db.backups.swap import finish
+
+        return finish(self._guard_of(to))
+
+    def newest_intact(self, identities: Sequence[str] | Path = ()) -> str:
+        """The name of the newest backup of the whole data that is as it was written: what `latest` means.
+
+        Reads backups whole until one is. Safety backups and redacted ones do not count. Raises BackupNotFoundError.
+        """
+        from wayra_db.backups.latest import newest_intact
+
+        return newest_intact(self._guard, self._folder, identities)
+
+    def save(self) -> str:
+        """Back up all collections before something destructive, and check the backup; returns its name.
+
+        Takes no lock. Raises what making and checking it do: then nothing destructive is to be done.
+        """
+        return self._save(self._guard, None)
+
+    def _save(self, guard: Guard, collections: Sequence[str] | None) -> str:
+        from wayra_db.backups.open import open_backup
+        from wayra_db.backups.restore import check
+
+        name = self._safety(guard, self._folder, collections, self._recipients)
+        with open_backup(self._folder, name, NOBODY) as source:
+            check(guard, source)
+        return name
+
+    def _guard_of(self, database: str | None) -> Guard:
+        if database is None or database == self._guard.deployment.database_name:
+            return self._guard
+        return self._guard.beside(database)

@@ -11,10 +11,11 @@ from typing import Any
 from wayra_db.environment import Environment
 from wayra_db.errors import ConfigError
 from wayra_db.settings.file import Layer, ProjectFile, find_project_file, read_project_file
-from wayra_db.settings.model import Origin, OriginKind, Settings
+from wayra_db.settings.model import KeepRules, Origin, OriginKind, Settings
 from wayra_db.settings.options import OPTIONS, Kind, Option, nearest_name
 from wayra_db.settings.uri import database_in_uri, database_name_problem
 
+KEEP = "backups.retention.keep_"
 _DEFAULT = Origin(OriginKind.DEFAULT)
 
 
@@ -60,6 +61,14 @@ def load_settings(
         lock_lease_seconds=value["lock.lease_seconds"],
         lock_timeout_seconds=value["lock.timeout_seconds"],
         allow_production_backups=value["backups.allow_production"],
+        s3_endpoint_url=value["backups.s3_endpoint_url"],
+        keep_rules=KeepRules(
+            **{
+                key.removeprefix(KEEP): chosen
+                for key, chosen in value.items()
+                if key.startswith(KEEP) and chosen is not None
+            }
+        ),
         backup_codec=value["backups.codec"],
         backup_recipients=_recipients(value["backups.recipients"], project_dir),
         _directories={
