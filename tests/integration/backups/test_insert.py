@@ -35,7 +35,7 @@ def test_one_command_for_a_run(wayra_server: ServerUnderTest, wayra_database: Do
     client: MongoClient[dict[str, Any]] = MongoClient(wayra_server.uri, event_listeners=[counter])
     with client:
         insert_run(client[wayra_database.name]["a"], chunk(*({"_id": n} for n in range(1000))))
-    assert counter.names == ["insert"]
+        assert counter.names == ["insert"]
     assert stored(wayra_database) == [{"_id": n} for n in range(1000)]
 
 
