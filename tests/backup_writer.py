@@ -117,7 +117,7 @@ def _collection(
     stem, pack, age = file_stem(name), CODECS[codec], ".age" if recipients else ""
     metadata = f"{database}/{stem}.metadata.json{'.gz' if codec == 'gzip' else ''}"
     content = json.dumps({"options": extended(options), "indexes": extended(indexes), "collectionName": name}).encode()
-    folder.write(metadata, pack.pack(content, 1) if codec == "gzip" else content)
+    folder.write(metadata, bytes(pack.pack(content, 1)) if codec == "gzip" else content)
     if kind == "view":
         return CollectionEntry(name, kind, extended(options), [], metadata)
     frames, content, whole = [], b"", b""

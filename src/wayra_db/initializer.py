@@ -194,7 +194,9 @@ class DatabaseInitializer:
         """What `recover` would do now. Reads the whole backup, and writes nothing."""
         backups = self._require_backups()
         name = backups.newest_intact(identities) if backup == "latest" else backup
-        plan = backups.plan_restore(name, identities=identities, request=RestoreRequest(drop_existing=True))
+        plan = backups.plan_restore(
+            name, identities=identities, request=RestoreRequest(drop_existing=True), check=backup != "latest"
+        )
         applied = backups.applied_in(name, identities=identities)
         pending = None if applied is None else [one.version for one in self._migrations.files()]
         return RecoveryPlan(

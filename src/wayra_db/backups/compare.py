@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from wayra_db.mongo.client import Document
 
 MASK = (1 << 64) - 1
-BATCH = 1000
+MOST = 1000  # documents a reply
+REPLY = 1 << 20  # about so many bytes
 
 _read_length = struct.Struct("<i").unpack_from
 
@@ -45,12 +46,13 @@ def content_of(run: bytes) -> Content:
     return Content(documents, end, total & MASK)
 
 
-def read_content(collection: Collection[Document], step: Callable[[], None]) -> Content:
+def read_content(collection: Collection[Document], expected: Content, step: Callable[[], None]) -> Content:
     """The content of a collection as it is now, read once in its natural order; `step` is called now and then and may
-    raise.
+    raise. What is `expected` says how many documents a reply may have to be of a moderate size.
     """
+    size = max(1, min(MOST, REPLY * expected.documents // max(1, expected.bytes)))
     found = Content()
-    batches: Iterator[Any] = collection.find_raw_batches({}, batch_size=BATCH, sort=[("$natural", 1)])
+    batches: Iterator[Any] = collection.find_raw_batches({}, batch_size=size, sort=[("$natural", 1)])
     for batch in batches:  # each the bytes of whole documents, whatever the driver's types say
         found += content_of(batch)
         step()

@@ -159,7 +159,7 @@ class Loader:
     def _compare(self, temporary: Temporary, expected: Content) -> None:
         """Read everything back. A capped collection holds less than was inserted when the server has made room."""
         with translated(self._guard.deployment.address):
-            found = read_content(self._quick(temporary.documents_in), self.step)
+            found = read_content(self._quick(temporary.documents_in), expected, self.step)
             if found != expected:
                 raise BackupError(
                     f"{temporary.target}: {found.documents:,} documents with {found.bytes:,} bytes are in the restored "

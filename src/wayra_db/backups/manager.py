@@ -281,15 +281,22 @@ class BackupManager:
         to: str | None = None,
         identities: Sequence[str] | Path = (),
         request: RestoreRequest = RestoreRequest(),  # noqa: B008  # frozen
+        check: bool = True,
     ) -> RestorePlan:
-        """Check a backup as a whole and say what `restore` would do with it. Writes nothing; raises what it would."""
+        """Check a backup as a whole and say what `restore` would do with it. Writes nothing; raises what it would.
+
+        Without `check` one of our own is taken at its manifest's word; `restore` checks it in any case.
+        """
         from wayra_db.backups.open import open_backup
-        from wayra_db.backups.restore import check, make_plan
+        from wayra_db.backups.restore import check as check_whole
+        from wayra_db.backups.restore import make_plan
 
         guard = self._guard_of(to)
         with open_backup(self._folder, name_or_path, identities) as source:
-            make_plan(guard, source, request)  # a conflict needs no reading of the whole backup
-            check(guard, source)
+            plan = make_plan(guard, source, request)  # a conflict needs no reading of the whole backup
+            if not check and source.manifest is not None:
+                return plan
+            check_whole(guard, source)
             return make_plan(guard, source, request)
 
     def restore(

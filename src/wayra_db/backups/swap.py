@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from wayra_db.mongo.client import Document
 
 FORMAT = 1
-BATCH = 1000
+BATCH = 100  # of buckets, which may have 125 kB each
 ATTEMPTS = 3
 
 # rename: in one step. copy: what no rename can move. view: made from its definition. drop: it has no place any more.

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 @click.argument("name", required=False, metavar="NAME|PATH")
 @click.option("--drop-existing", is_flag=True, help="Replace collections that hold documents, each as a whole.")
 @click.option("--to", metavar="DATABASE", help="Restore into another database of the same deployment.")
-@click.option("--collections", metavar="A,B", help="Only these.")
-@click.option("--rename", "renames", multiple=True, metavar="A=B", help="Restore A under the name B; may be repeated.")
+@click.option("--collections", multiple=True, metavar="NAMES", help="Only these, separated by commas; repeatable.")
+@click.option("--rename", "renames", multiple=True, metavar="A=B", help="Restore A under the name B; repeatable.")
 @click.option(
     "--on-conflict",
     type=click.Choice(["refuse", "keep", "replace"]),
@@ -50,7 +50,7 @@ def restore(
     name: str | None,
     drop_existing: bool,
     to: str | None,
-    collections: str | None,
+    collections: tuple[str, ...],
     renames: tuple[str, ...],
     on_conflict: OnConflict,
     no_safety_backup: bool,
@@ -78,7 +78,7 @@ def restore(
         return
     if name is None:
         raise click.UsageError("Say which: `wayra-db backup restore NAME`; `wayra-db backup list` shows them.")
-    only = None if collections is None else tuple(one.strip() for one in collections.split(",") if one.strip())
+    only = tuple(name.strip() for names in collections for name in names.split(",") if name.strip()) or None
     rename = dict(_renamed(one) for one in renames)
     identities = identity or ()
     if not dry_run:
@@ -93,6 +93,7 @@ def restore(
             on_conflict=on_conflict,
             allow_redacted=allow_redacted,
         ),
+        check=dry_run,
     )
     run.end_progress()
     if dry_run:
