@@ -35,6 +35,7 @@ from wayra_db.backups.manifest import Codec
 from wayra_db.backups.moment import choose_moment
 from wayra_db.backups.redact import Masker
 from wayra_db.backups.streaming import Streaming, make_sources
+from wayra_db.backups.survey import READERS
 from wayra_db.environment import Environment
 from wayra_db.guard import Guard
 from wayra_db.mongo.client import Deployment
@@ -42,7 +43,6 @@ from wayra_db.testing import ServerUnderTest, temporary_server
 
 DATABASE = "benchmark"
 COLLECTIONS = ("orders", "events")
-READERS = 4
 CODECS: tuple[Codec, ...] = ("none", "zstd", "gzip")
 
 

@@ -260,7 +260,7 @@ from wayra_db.mongo.client import Deployment
 
 with MongoClient(sys.argv[1]) as client:
     guard = Guard(Deployment(client, sys.argv[2]), Environment.DEVELOPMENT, observer=lambda event: None)
-    create_backup(guard, Path(sys.argv[3]), codec=sys.argv[4], jobs=4, recipients=sys.argv[5:])
+    create_backup(guard, Path(sys.argv[3]), codec=sys.argv[4], recipients=sys.argv[5:])
 # Not getrusage: its maximum begins with that of the process that started this one.
 status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
 print(int(status["VmHWM"].split()[0]) // 1000)
@@ -276,7 +276,7 @@ def test_memory_is_flat(
     pad = os.urandom(15_000_000)
     for name in "abcd":
         if kind == "large":
-            for _ in range(4):
+            for _ in range(2):
                 wayra_database[name].insert_one({"data": pad})
         for _ in range(8 if kind == "small" else 2):
             wayra_database[name].insert_many([{"data": pad[n : n + 900]} for n in range(8000)])

@@ -73,17 +73,20 @@ def _zero(data: bytes | memoryview, offset: int) -> int:
 
 def elements(document: bytes | memoryview, offset: int = 0) -> Iterator[tuple[bytes, int, int, int]]:
     """Name, type, beginning and end of each value of the document that begins at `offset`. Raises DocumentError."""
-    end = offset + int(_read_length(document, offset)[0]) - 1
     position = offset + 4
-    while position < end:
-        kind = document[position]
-        name_end = _zero(document, position + 1)
-        begin = name_end + 1
-        following = begin + value_size(document, kind, begin)
-        if following > end:
-            raise DocumentError("a value reaches beyond its document", position)
-        yield bytes(document[position + 1 : name_end]), kind, begin, following
-        position = following
+    try:
+        end = offset + int(_read_length(document, offset)[0]) - 1
+        while position < end:
+            kind = document[position]
+            name_end = _zero(document, position + 1)
+            begin = name_end + 1
+            following = begin + value_size(document, kind, begin)
+            if not begin <= following <= end:
+                raise DocumentError("a value reaches beyond its document", position)
+            yield bytes(document[position + 1 : name_end]), kind, begin, following
+            position = following
+    except (struct.error, IndexError) as error:
+        raise DocumentError("a document is cut", position) from error
 
 
 def read_reply(cursor: bytes | memoryview) -> Reply:
@@ -113,6 +116,8 @@ def documents_of(cursor: bytes | memoryview, reply: Reply) -> Iterator[memoryvie
         left -= 1
         position += width
         following = position + _read_length(cursor, position)[0]
+        if not position < following <= end:
+            break
         yield view[position:following]
         position = following
     if position != end:

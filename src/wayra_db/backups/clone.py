@@ -8,11 +8,10 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from wayra_db.backups.create import default_jobs
 from wayra_db.backups.manifest import Consistency, LeftOut
 from wayra_db.backups.moment import describe
 from wayra_db.backups.redact import Masker
-from wayra_db.backups.survey import Wish, read_all, survey, with_attempts
+from wayra_db.backups.survey import READERS, Wish, read_all, survey, with_attempts
 from wayra_db.backups.target import Target
 from wayra_db.environment import Action, Environment
 from wayra_db.errors import RefusedError, WayraError
@@ -86,7 +85,7 @@ def clone_database(
             environment=guard.environment.value,
             allowed_by="Add --redact to leave them out, or --include-sensitive to copy them.",
         )
-    wish = Wish(collections, exclude, redact, jobs or default_jobs(), tuple(declared))
+    wish = Wish(collections, exclude, redact, jobs or READERS, tuple(declared))
     there = Target(target)
     there.require_empty()
     with translated(guard.deployment.address):

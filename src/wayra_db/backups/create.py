@@ -26,7 +26,7 @@ from wayra_db.backups.names import default_name, require_backup_name
 from wayra_db.backups.packing import FrameFile, Packer, Written
 from wayra_db.backups.policy import decide_protection, require_codec, require_space
 from wayra_db.backups.redact import Masker
-from wayra_db.backups.survey import Survey, Wish, applied_versions, read_all, survey, with_attempts
+from wayra_db.backups.survey import READERS, Survey, Wish, applied_versions, read_all, survey, with_attempts
 from wayra_db.environment import Action
 from wayra_db.errors import BackupError, ConfigError
 from wayra_db.events import Notice, SecurityEvent, notify
@@ -123,15 +123,10 @@ def create_backup(
     encrypted_to = require_recipients(protection.recipients)
     if name is not None:
         require_free(folder / require_backup_name(name))
-    wish = Wish(collections, exclude, protection.redact, jobs or default_jobs(), tuple(declared))
+    wish = Wish(collections, exclude, protection.redact, jobs or READERS, tuple(declared))
     order = _Order(guard, folder, name, reason, wish, encrypted_to, codec, level)
     with translated(guard.deployment.address), _disk_errors(folder):
         return with_attempts(guard, lambda: _attempt(order), nothing_left="nothing is left of the backup")
-
-
-def default_jobs() -> int:
-    """How many cursors read side by side: the server works for one while another's bytes are packed."""
-    return max(2, min(8, 2 * (os.cpu_count() or 1)))
 
 
 def _attempt(order: _Order) -> BackupResult:

@@ -18,6 +18,7 @@ from typing import IO, Any, Protocol, cast
 from wayra_db.errors import BackupError, ConfigError
 
 PIPE_BUFFER = 256 * 1024
+ENCRYPTED, DECRYPTED = "encrypted", "decrypted"
 
 
 class Writable(Protocol):
@@ -73,7 +74,7 @@ def encrypting(file: Writable, recipients: Sequence[str]) -> Iterator[IO[bytes]]
     source = os.fdopen(reading, "rb", buffering=PIPE_BUFFER)
     target = os.fdopen(writing, "wb", buffering=0)
     encrypted = _Target(file)
-    worker = _Worker(lambda: pyrage.encrypt_io(source, encrypted, keys), source.close, encrypted)
+    worker = _Worker(lambda: pyrage.encrypt_io(source, encrypted, keys), source.close, encrypted, ENCRYPTED)
     given_up = True
     try:
         yield cast(IO[bytes], _WholeWrites(target, worker))
@@ -97,7 +98,7 @@ def decrypting(file: Readable, identities: Sequence[str] | Path) -> IO[bytes]:
     source = os.fdopen(reading, "rb", buffering=0)
     target = os.fdopen(writing, "wb", buffering=0)
     encrypted = _Source(file)
-    worker = _Worker(lambda: pyrage.decrypt_io(encrypted, _Target(target), keys), target.close, encrypted)
+    worker = _Worker(lambda: pyrage.decrypt_io(encrypted, _Target(target), keys), target.close, encrypted, DECRYPTED)
     return io.BufferedReader(_Decrypted(source, worker), PIPE_BUFFER)
 
 
@@ -107,8 +108,9 @@ class _Worker:
     `file` is the one that is not a pipe. The package reports its errors as text, so they are taken from it.
     """
 
-    def __init__(self, call: Callable[[], None], after: Callable[[], None], file: _Target | _Source) -> None:
+    def __init__(self, call: Callable[[], None], after: Callable[[], None], file: _Target | _Source, done: str) -> None:
         self._file = file
+        self._done = done
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, args=(call, after), name="wayra-age", daemon=True)
         self._thread.start()
@@ -132,14 +134,13 @@ class _Worker:
             return
         if self._file.failure is not None:
             raise self._file.failure
-        pyrage = _pyrage()
-        if isinstance(self._failure, pyrage.DecryptError):
-            raise BackupError(
-                f"the file cannot be decrypted: {self._failure}",
-                hint="Give the identity that belongs to one of the manifest's recipients; a file that was changed or "
-                "cut does not open with any.",
-            ) from self._failure
-        raise self._failure
+        raise BackupError(
+            f"the file cannot be {self._done}: {self._failure}",
+            hint="Give the identity that belongs to one of the manifest's recipients; a file that was changed or cut "
+            "does not open with any."
+            if self._done == DECRYPTED
+            else "",
+        ) from self._failure
 
 
 class _Target:

@@ -7,7 +7,7 @@ import json
 import threading
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -19,7 +19,8 @@ from wayra_db.backups.encryption import encrypting
 from wayra_db.backups.folder import HashedFile, NewFolder
 from wayra_db.backups.manifest import FORMAT, Codec
 
-BYTES_IN_FLIGHT = 12 * 1024 * 1024
+BYTES_IN_FLIGHT = 8 * 1024 * 1024
+LARGE = 4 * 1024 * 1024
 
 
 class Writable(Protocol):
@@ -106,6 +107,8 @@ class FrameFile:
             future = self._packer.pack(run)
             self._queue.append((future, len(run.data)))
         future.add_done_callback(lambda _: self._write_ready())
+        if len(run.data) > LARGE:
+            wait([future])  # the next one is not even read while this one takes up so much memory
 
     def close(self) -> Written:
         """Write what is left and the list of frames, and flush the file to the disk."""

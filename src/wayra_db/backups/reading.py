@@ -7,9 +7,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from wayra_db.backups.batches import FRAME_BYTES, Run, documents_of, next_batch_size, read_reply, runs
+from wayra_db.backups.batches import Run, documents_of, next_batch_size, read_reply, runs
 from wayra_db.backups.budget import Budget
-from wayra_db.backups.documents import split
+from wayra_db.backups.documents import LARGEST, split
 from wayra_db.backups.moment import Moment
 from wayra_db.backups.ranges import EVERYTHING, Range
 
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What is read: a collection by name and uuid, all of it or a range, through a pipeline or as it is."""
+    """What is read: a collection by name and uuid, all of it or a range, through a pipeline or as it is.
+
+    `first_bytes` is what the first reply may come to, as far as one knows.
+    """
 
     collection: str
     uuid: bytes | None
@@ -29,6 +32,7 @@ class Reading:
     range: Range = EVERYTHING
     pipeline: Sequence[Mapping[str, Any]] = ()
     filter: Mapping[str, Any] | None = None
+    first_bytes: int = LARGEST
 
 
 def read(deployment: Deployment, reading: Reading, batch_size: int, budget: Budget) -> Generator[Run, None, None]:
@@ -84,7 +88,7 @@ def read_directly(
     with database.client.start_session(causal_consistency=False) as session:
         try:
             command = _command(reading, batch_size)
-            size = FRAME_BYTES
+            size = reading.first_bytes
             while True:
                 with budget.holding(size):
                     cursor = database.command(command, codec_options=raw, session=session)["cursor"].raw

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 from wayra_db.backups.batches import Run, next_batch_size
 from wayra_db.backups.budget import Budget
 from wayra_db.backups.definitions import Definition, Stats
+from wayra_db.backups.documents import LARGEST
 from wayra_db.backups.moment import MOVED, SNAPSHOT_TOO_OLD, Moment
 from wayra_db.backups.ranges import WHOLE, Range, how_many, may_split, split
 from wayra_db.backups.reading import Reading, read
@@ -202,7 +203,15 @@ class Streaming(Generic[R]):
         source = reading.source
         definition = source.definition
         sink = reading.sink()
-        asked = Reading(definition.source or "", definition.uuid, source.moment, part, source.redaction.pipeline)
+        asked = Reading(
+            collection=definition.source or "",
+            uuid=definition.uuid,
+            moment=source.moment,
+            range=part,
+            pipeline=source.redaction.pipeline,
+            # Its documents may be as large as they get, as long as nothing was seen of them; then one knows.
+            first_bytes=min(source.stats.size, LARGEST),
+        )
         first = next_batch_size(source.stats.documents, source.stats.size)
         runs = read(self._deployment, asked, first, self._budget)
         try:

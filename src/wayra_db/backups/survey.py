@@ -23,6 +23,8 @@ from wayra_db.schema.collection import Collection
 HISTORY = "_wayra_migrations"
 APPLIED = "applied"
 ATTEMPTS = 3
+# The server works for one while another's bytes are packed. Each may hold a reply of 16 MB, so not more by default.
+READERS = 3
 _SETTLING_ATTEMPTS = 10
 _BUCKETS_REASON = "a time series with sensitive fields: its buckets can only be copied whole"
 
