@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pymongo import MongoClient
 
 from tests.backup_writer import write_backup
 from tests.cli.commands import GROUPS, LEAVES, WITH_DEFAULT
@@ -54,6 +55,7 @@ ROUND = {
     "history show": "entries",
     "history verify": "digest",
     "backup create --name made --include-sensitive --plaintext": "manifest",
+    "backup clone --to-uri {uri} --to-database {database}_clone": "documents",
     "backup restore made --drop-existing --no-safety-backup --yes": "collections",
     "backup restore --continue": "finished",
     "recover --no-safety-backup --yes": "steps",
@@ -115,12 +117,14 @@ def test_each_command_writes_one_document(
     sandbox.migration(2, "db.trips.insert_one({'title': 'first'})", "db.trips.delete_many({'title': 'first'})")
     events: set[str] = set()
     for line, key in ROUND.items():
-        ended = cli(*line.split(), "--json", *flags)
+        ended = cli(*line.format(uri=sandbox.uri, database=sandbox.database).split(), "--json", *flags)
         # The sandbox's first migration updates a whole collection in one go, which the linter holds against it.
         assert ended.code == (ExitCode.PENDING if line == "migrate check" else ExitCode.OK), line
         check(ended)
         assert key in ended.document, line
         events |= {event["event"] for event in ended.events}
+    with MongoClient[dict[str, Any]](sandbox.uri) as client:
+        client.drop_database(f"{sandbox.database}_clone")
     if flags == ["--quiet"]:
         assert events == set()
     else:
