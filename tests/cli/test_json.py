@@ -55,7 +55,7 @@ ROUND = {
     "history show": "entries",
     "history verify": "digest",
     "backup create --name made --include-sensitive --plaintext": "manifest",
-    "backup clone --to-uri {uri} --to-database {database}_clone": "documents",
+    "backup clone --to-uri {uri} --to-database {database}_clone": "collections",
     "backup restore made --drop-existing --no-safety-backup --yes": "collections",
     "backup restore --continue": "finished",
     "recover --no-safety-backup --yes": "steps",
