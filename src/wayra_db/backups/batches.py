@@ -76,6 +76,8 @@ def elements(document: bytes | memoryview, offset: int = 0) -> Iterator[tuple[by
     position = offset + 4
     try:
         end = offset + int(_read_length(document, offset)[0]) - 1
+        if end >= len(document):
+            raise DocumentError("a document is cut", offset)
         while position < end:
             kind = document[position]
             name_end = _zero(document, position + 1)

@@ -7,7 +7,7 @@ import json
 import threading
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -55,8 +55,19 @@ class Packer:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def pack(self, run: Run) -> Future[Packed]:
-        """Begin to pack a run; waits while too much is under way. The taker gives the bytes back to the budget."""
+        """Begin to pack a run; waits while too much is under way. The taker gives the bytes back to the budget.
+
+        A large one is packed here and now: the next is then not even read while this one takes up memory, and each
+        thread that meets large ones keeps some.
+        """
         self.budget.take(len(run.data))
+        if len(run.data) > LARGE:
+            packed: Future[Packed] = Future()
+            try:
+                packed.set_result(self._pack(run))
+            except BaseException as error:
+                packed.set_exception(error)
+            return packed
         return self._pool.submit(self._pack, run)
 
     def _pack(self, run: Run) -> Packed:
@@ -107,8 +118,6 @@ class FrameFile:
             future = self._packer.pack(run)
             self._queue.append((future, len(run.data)))
         future.add_done_callback(lambda _: self._write_ready())
-        if len(run.data) > LARGE:
-            wait([future])  # the next one is not even read while this one takes up so much memory
 
     def close(self) -> Written:
         """Write what is left and the list of frames, and flush the file to the disk."""
