@@ -229,7 +229,7 @@ class DatabaseInitializer:
         migrations = _Step(
             "migrations",
             "Migrations",
-            lambda: bool(self._migrations.plan().steps),
+            self._migrations.is_due,
             self._migrate,
             lambda: f"{len(self._migrations.files())} applied, none pending",
         )

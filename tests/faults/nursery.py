@@ -102,6 +102,7 @@ class Nursery:
         """
         self._started += 1
         output = self._folder / f"child{self._started}.txt"
+        output.touch()
         if kill is not None:
             prelude += KILLER.format(moment=kill[0], number=kill[1])
         reply = self.ask(

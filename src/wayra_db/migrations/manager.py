@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from wayra_db import audit
+from wayra_db import audit, locking
 from wayra_db.environment import Action
-from wayra_db.errors import VersionNotFoundError
+from wayra_db.errors import InterruptedMigrationError, VersionNotFoundError
 from wayra_db.guard import Guard
 from wayra_db.locking import Lease
 from wayra_db.migrations import checkpoints, history
@@ -84,6 +84,12 @@ class MigrationManager:
             allow_out_of_order=allow_out_of_order,
         )
 
+    def is_due(self, *, to: int | None = None, steps: int | None = None, allow_out_of_order: bool = False) -> bool:
+        """Whether `up` has something to run. Reads only; raises what `plan` raises, but for a half-done migration that
+        another runner is at right now: that is waited for, so it counts as due.
+        """
+        return self._has_steps(lambda: self.plan(to=to, steps=steps, allow_out_of_order=allow_out_of_order))
+
     def up(
         self,
         *,
@@ -99,7 +105,7 @@ class MigrationManager:
         two batches, with CancelledError. Raises RefusedError, LockHeldError, HistoryMismatchError,
         InterruptedMigrationError, MigrationLoadError, MigrationFailedError, HookFailedError.
         """
-        if not self.plan(to=to, steps=steps, allow_out_of_order=allow_out_of_order).steps:
+        if not self.is_due(to=to, steps=steps, allow_out_of_order=allow_out_of_order):
             return MigrationResult("up", ())
         with self._guard.stop.within(max_duration_seconds), self._guard.changing(Action.MIGRATE, "migrate up") as lease:
             plan = self.plan(to=to, steps=steps, allow_out_of_order=allow_out_of_order)
@@ -133,7 +139,7 @@ class MigrationManager:
         if (version is None) + (steps is None) + (not everything) != 2:
             raise ValueError("say what to roll back: exactly one of version, steps or everything")
         self._guard.require(Action.ROLLBACK)
-        if not self.plan_rollback(version=version, steps=steps).steps:
+        if not self._has_steps(lambda: self.plan_rollback(version=version, steps=steps)):
             return MigrationResult("down", ())
         with (
             self._guard.stop.within(max_duration_seconds),
@@ -256,6 +262,15 @@ class MigrationManager:
         records = history.read_records(self._guard.deployment)
         half_done = any(record.is_half_done for record in records.values())
         return records, checkpoints.read_checkpoints(self._guard.deployment) if half_done else {}
+
+    def _has_steps(self, plan: Callable[[], MigrationPlan]) -> bool:
+        """Whether the plan holds any, asked without the lock: what looks half-done may be under way."""
+        try:
+            return bool(plan().steps)
+        except InterruptedMigrationError:
+            lock = locking.read_state(self._guard.deployment)
+            held = lock is not None and lock.holder is not None and not lock.expired
+            return held or bool(plan().steps)  # it may have ended between the two reads
 
     def _run(self, plan: MigrationPlan, lease: Lease) -> MigrationResult:
         return MigrationResult(
