@@ -328,7 +328,7 @@ class DatabaseInitializer:
         migrations = _Step(
             "migrations",
             "Migrations",
-            lambda: bool(self._migrations.plan().steps),
+            self._migrations.is_due,
             self._migrate if quick else self._migrate_and_declare,
             lambda: f"{len(self._migrations.files())} applied, none pending",
         )
