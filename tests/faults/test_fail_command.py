@@ -122,7 +122,7 @@ def test_a_refusal_at_each_command_is_reported_and_the_next_run_goes_on(
     """From the first, the second, ... command of a kind on the server refuses them all: never half-recorded."""
     write(sandbox)
     # Where `update` is refused, the lock cannot be given back either: fewer of those, and a short lease.
-    for number in itertools.count(step=5 if command == "update" else 1):
+    for number in itertools.count(step={"update": 5, "find": 2}.get(command, 1)):
         fresh(sandbox, wayra_database)
         with (
             sandbox.open(environ={"WAYRA_LOCK_LEASE": "1"}) as project,
