@@ -72,11 +72,12 @@ class MigrationManager:
         return load_migrations(self._directory)
 
     def status(self) -> tuple[MigrationStatus, ...]:
-        """Every version with its state. One find, and one more for how far a half-done one is; writes nothing, and
-        never refuses because of a bad state.
+        """Every version with its state. One find, and two more where one is half-done: how far it is, and whether
+        somebody is at it. Writes nothing, and never refuses because of a bad state.
         """
         records, points = self._known()
-        return statuses(self.files(), records, points)
+        started = any(record.state is RecordState.STARTED for record in records.values())
+        return statuses(self.files(), records, points, runner=self._runner() if started else "")
 
     def plan(
         self, *, to: int | None = None, steps: int | None = None, allow_out_of_order: bool = False
@@ -289,9 +290,12 @@ class MigrationManager:
         try:
             return bool(plan().steps)
         except InterruptedMigrationError:
-            lock = locking.read_state(self._guard.deployment)
-            held = lock is not None and lock.holder is not None and not lock.expired
-            return held or bool(plan().steps)  # it may have ended between the two reads
+            return bool(self._runner() or plan().steps)  # it may have ended between the two reads
+
+    def _runner(self) -> str:
+        """Who holds the lock now; empty when nobody does."""
+        lock = locking.read_state(self._guard.deployment)
+        return f"{lock.holder} on {lock.host}" if lock and lock.holder and not lock.expired else ""
 
     def _run(self, plan: MigrationPlan, lease: Lease) -> MigrationResult:
         commit = current_commit(self._directory)

@@ -78,7 +78,7 @@ def status(run: Run, check: bool) -> int:
     output = run.output
     found = run.project().migrations.status()
     output.document({"migrations": [one.to_dict() for one in found]})
-    styles = {"applied": GOOD, "pending": WARN}
+    styles = {"applied": GOOD, "pending": WARN, "running": WARN, "stopped": WARN}
     rows = [
         [
             f"{one.version:04d}",
