@@ -16,6 +16,8 @@ from wayra_db.backups.moment import MOVED, SNAPSHOT_TOO_OLD, Moment
 from wayra_db.backups.ranges import WHOLE, Range, how_many, may_split, split
 from wayra_db.backups.reading import Reading, read
 from wayra_db.backups.redact import Masker, Redaction
+from wayra_db.errors import BackupError
+from wayra_db.mongo.errors import UNAUTHORIZED
 
 if TYPE_CHECKING:
     from wayra_db.mongo.client import Deployment
@@ -194,6 +196,11 @@ class Streaming(Generic[R]):
                 reading.late = True
             elif error.code in MOVED:
                 raise MovedError(name) from error
+            elif error.code == UNAUTHORIZED and source.definition.kind == "timeseries":
+                raise BackupError(
+                    f"the user may not read the buckets of the time series {name}",
+                    hint=f"Grant the role `backup`, which may, or leave it out: --exclude {name}.",
+                ) from error
             else:
                 raise
         if not self._halt.is_set():

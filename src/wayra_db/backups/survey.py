@@ -23,8 +23,9 @@ from wayra_db.schema.collection import Collection
 HISTORY = "_wayra_migrations"
 APPLIED = "applied"
 ATTEMPTS = 3
-# The server works for one while another's bytes are packed. Each may hold a reply of 16 MB, so not more by default.
-READERS = 3
+# One's bytes are packed while the server works for the other. Each may hold a reply of 16 MB, and the driver a copy of
+# it while it is received, so by default there are not more.
+READERS = 2
 _SETTLING_ATTEMPTS = 10
 _BUCKETS_REASON = "a time series with sensitive fields: its buckets can only be copied whole"
 

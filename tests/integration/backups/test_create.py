@@ -295,3 +295,75 @@ def test_names_of_the_same_second(wayra_database: Documents, tmp_path: Path) -> 
     """Two backups without a name never meet."""
     made = {create_backup(copies.guard(wayra_database), tmp_path).manifest.name for _ in range(3)}
     assert len(made) == 3
+
+
+@pytest.mark.parametrize("role", ["read", "readWrite"])
+def test_a_user_with_few_rights(wayra_auth_server: TemporaryServer, tmp_path: Path, role: str) -> None:
+    """Buckets take more rights; without the oplog, capped collections are of their own time. The rest is as ever."""
+    from pymongo import MongoClient
+
+    with wayra_auth_server.client() as root:
+        root.drop_database("rights")
+        database = root["rights"]
+        copies.fill_with_every_kind(database)
+        database.command("dropAllUsersFromDatabase")
+        database.command("createUser", "few", pwd="pa55", roles=[role])
+        address = wayra_auth_server.nodes[0].host
+        client: MongoClient[dict[str, Any]] = MongoClient(
+            address, username="few", password="pa55", authSource="rights", directConnection=True
+        )
+        with client:
+            with pytest.raises(BackupError, match="time series weather") as caught:
+                create_backup(copies.guard(client["rights"]), tmp_path)
+            assert "--exclude weather" in caught.value.hint
+            result = create_backup(copies.guard(client["rights"]), tmp_path, exclude=["weather"])
+            assert copies.whole(result)["people"] == copies.raw_documents(database, "people")
+            assert result.manifest.consistency.kind == "none"
+            assert "may not read the oplog" in result.manifest.consistency.note
+        root.drop_database("rights")
+        database.command("dropAllUsersFromDatabase")
+
+
+def test_a_user_without_rights(wayra_auth_server: TemporaryServer, tmp_path: Path) -> None:
+    """An error that says so, and nothing is written."""
+    from pymongo import MongoClient
+
+    from wayra_db.errors import AuthenticationError
+
+    with wayra_auth_server.client() as root:
+        root["rights"].command("dropAllUsersFromDatabase")
+        root["rights"].command("createUser", "none", pwd="pa55", roles=[])
+        client: MongoClient[dict[str, Any]] = MongoClient(
+            wayra_auth_server.nodes[0].host,
+            username="none",
+            password="pa55",
+            authSource="rights",
+            directConnection=True,
+        )
+        with client, pytest.raises(AuthenticationError, match="may not"):
+            create_backup(copies.guard(client["rights"]), tmp_path / "backups")
+        root["rights"].command("dropAllUsersFromDatabase")
+    assert not (tmp_path / "backups").exists()
+
+
+def test_an_encrypted_backup(wayra_database: Documents, tmp_path: Path) -> None:
+    """Opens with the identity alone, and is then what would otherwise be there; the manifest stays readable."""
+    import pyrage
+
+    wayra_database.people.insert_many([{"secret": f"hidden-{number}"} for number in range(3000)])
+    wayra_database.create_collection("log", capped=True, size=4096)
+    wayra_database.log.insert_one({"secret": "hidden-log"})
+    identity = pyrage.x25519.Identity.generate()
+    to = [str(identity.to_public())]
+    result = create_backup(copies.guard(wayra_database), tmp_path, include_sensitive=True, recipients=to, codec="none")
+    manifest = result.manifest
+    sealed = [path for path in result.path.rglob("*") if path.suffix == ".age"]
+    assert len(sealed) == 3
+    assert b"hidden" not in b"".join(path.read_bytes() for path in result.path.rglob("*") if path.is_file())
+    for entry in manifest.collections:
+        assert entry.data is not None
+        data = pyrage.decrypt((result.path / entry.data).read_bytes(), [identity])
+        assert copies.split(data) == copies.raw_documents(wayra_database, entry.name)
+        assert len(data) == entry.bytes
+    assert manifest.oplog is not None
+    assert manifest.oplog.data == "oplog.bson.age"
