@@ -176,6 +176,7 @@ class DatabaseInitializer:
                     guard.stop.check()
                     lease.check()
                     deleted.append((collection.name, self._empty(collection.name)))
+            seed_history.forget_documents(guard.deployment)
             self._indexes.apply()
             lease.write({"event": "cleared", "deleted": dict(deleted)})
         return ClearReport(guard.deployment.database_name, tuple(deleted))
@@ -213,6 +214,7 @@ class DatabaseInitializer:
             for name in names:
                 lease.check()
                 guard.deployment.metadata.drop_collection(name)
+            seed_history.forget_documents(guard.deployment)
             lease.write(
                 {"event": "reset", "dropped": names},
                 migration_history.forget_all(),

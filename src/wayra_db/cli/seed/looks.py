@@ -1,4 +1,4 @@
-"""`seed status`: what reads and changes nothing."""
+"""`seed list` and `seed status`: what reads and changes nothing."""
 
 from __future__ import annotations
 
@@ -6,6 +6,34 @@ from wayra_db.cli._options import command
 from wayra_db.cli._output import BAD, FAINT, GOOD, WARN
 from wayra_db.cli._run import Run
 from wayra_db.cli.seed._group import seed
+
+
+@command(parent=seed, name="list", examples=["wayra-db seed list", "wayra-db seed list --json"])
+def list_seeds(run: Run) -> None:
+    """List the seeds of the project in the order in which they run.
+
+    Reads the files and no database.
+    """
+    from wayra_db.seeds.loader import load_seeds
+
+    output = run.output
+    found = load_seeds(run.settings().seeds_dir)
+    output.document({"seeds": [one.to_dict() for one in found]})
+    output.table(
+        [
+            [
+                one.name,
+                ", ".join(one.environments),
+                "required" if one.required else "",
+                ", ".join(one.collections),
+                f"after {', '.join(one.depends_on)}" if one.depends_on else "",
+                output.style(one.description, FAINT),
+            ]
+            for one in found
+        ]
+    )
+    if not found:
+        output.line("There are no seeds in the project.")
 
 
 @command(parent=seed, examples=["wayra-db seed status"])
