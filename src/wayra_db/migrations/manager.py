@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from wayra_db import audit
+from wayra_db import audit, locking
 from wayra_db.environment import Action
-from wayra_db.errors import HistoryMismatchError, VersionNotFoundError
+from wayra_db.errors import HistoryMismatchError, InterruptedMigrationError, VersionNotFoundError
 from wayra_db.guard import Guard
 from wayra_db.locking import Lease
 from wayra_db.migrations import checkpoints, history
@@ -84,6 +84,12 @@ class MigrationManager:
         """What `up` would run now. Reads only; raises what `up` would refuse."""
         return self._planned(plan_up, self.files(), to=to, steps=steps, allow_out_of_order=allow_out_of_order)
 
+    def is_due(self, *, to: int | None = None, steps: int | None = None, allow_out_of_order: bool = False) -> bool:
+        """Whether `up` has something to run. Reads only; raises what `plan` raises, but for a half-done migration that
+        another runner is at right now: that is waited for, so it counts as due.
+        """
+        return self._has_steps(lambda: self.plan(to=to, steps=steps, allow_out_of_order=allow_out_of_order))
+
     def up(
         self,
         *,
@@ -91,19 +97,24 @@ class MigrationManager:
         steps: int | None = None,
         allow_out_of_order: bool = False,
         max_duration_seconds: float | None = None,
+        before: Callable[[MigrationPlan], None] | None = None,
     ) -> MigrationResult:
         """Run the pending migrations, up to version `to` or the next `steps`.
 
         Takes no lock and writes nothing when none is pending. Otherwise holds the lock, plans again under it, and runs
         each migration with its record. After `max_duration_seconds` it stops as on a signal: between two migrations or
-        two batches, with CancelledError. Raises RefusedError, LockHeldError, HistoryMismatchError,
+        two batches, with CancelledError. `before` is called with the plan, under the lock, before anything is changed;
+        what it raises stops the run. Raises RefusedError, LockHeldError, HistoryMismatchError,
         InterruptedMigrationError, MigrationLoadError, MigrationFailedError, HookFailedError.
         """
         plan = partial(self._planned, plan_up, self.files(), to=to, steps=steps, allow_out_of_order=allow_out_of_order)
-        if not plan().steps:
+        if not self._has_steps(plan):
             return MigrationResult("up", ())
         with self._guard.stop.within(max_duration_seconds), self._guard.changing(Action.MIGRATE, "migrate up") as lease:
-            return self._run(plan(), lease)
+            final = plan()
+            if before is not None and final.steps:
+                before(final)
+            return self._run(final, lease)
 
     def plan_rollback(self, *, version: int | None = None, steps: int | None = None) -> MigrationPlan:
         """What `rollback` would undo now. Reads only; raises what `rollback` would refuse."""
@@ -126,7 +137,7 @@ class MigrationManager:
             raise ValueError("say what to roll back: exactly one of version, steps or everything")
         self._guard.require(Action.ROLLBACK)
         plan = partial(self._planned, plan_rollback, self.files(), version=version, steps=steps)
-        if not plan().steps:
+        if not self._has_steps(plan):
             return MigrationResult("down", ())
         with (
             self._guard.stop.within(max_duration_seconds),
@@ -272,6 +283,15 @@ class MigrationManager:
         records = history.read_records(self._guard.deployment)
         half_done = any(record.is_half_done for record in records.values())
         return records, checkpoints.read_checkpoints(self._guard.deployment) if half_done else {}
+
+    def _has_steps(self, plan: Callable[[], MigrationPlan]) -> bool:
+        """Whether the plan holds any, asked without the lock: what looks half-done may be under way."""
+        try:
+            return bool(plan().steps)
+        except InterruptedMigrationError:
+            lock = locking.read_state(self._guard.deployment)
+            held = lock is not None and lock.holder is not None and not lock.expired
+            return held or bool(plan().steps)  # it may have ended between the two reads
 
     def _run(self, plan: MigrationPlan, lease: Lease) -> MigrationResult:
         commit = current_commit(self._directory)

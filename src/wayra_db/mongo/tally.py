@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pymongo import monitoring
@@ -29,13 +29,22 @@ class Refusal:
 
 @dataclass(slots=True)
 class Counts:
-    """Documents that were found and changed; `refused` is the first command that the server refused for good."""
+    """Documents found and changed; `refused` is the first command of a transaction that was refused for good."""
 
     matched: int = 0
     modified: int = 0
     inserted: int = 0
     deleted: int = 0
     refused: Refusal | None = None
+
+    def mark(self) -> Counts:
+        """The counts as they are now, to come back to when a transaction is given up."""
+        return replace(self)
+
+    def back_to(self, mark: Counts) -> None:
+        """Forget what was counted since `mark`, but not what was refused."""
+        for name in ("matched", "modified", "inserted", "deleted"):
+            setattr(self, name, getattr(mark, name))
 
     def to_dict(self) -> dict[str, int]:
         """The counts that are not zero."""
@@ -52,7 +61,7 @@ class Counts:
 class Watched:
     """The collections of one database that were written to, and the `_id`s of the documents that were made in each.
 
-    What aggregations write by `$out` and `$merge` is not seen.
+    What aggregations write by `$out` and `$merge` is not seen, nor what a client's own `bulk_write` makes.
     """
 
     database: str
@@ -71,6 +80,7 @@ class WriteTally(monitoring.CommandListener):
     def __init__(self) -> None:
         self._counts: Counts | None = None
         self._pending: set[int] = set()
+        self._in_transaction: set[int] = set()
         self._watched: Watched | None = None
         self._inserting: dict[int, list[Any]] = {}
         self._target: dict[int, str] = {}
@@ -84,6 +94,7 @@ class WriteTally(monitoring.CommandListener):
         finally:
             self._counts = None
             self._pending.clear()
+            self._in_transaction.clear()
 
     @contextmanager
     def watching(self, database: str) -> Iterator[Watched]:
@@ -101,6 +112,8 @@ class WriteTally(monitoring.CommandListener):
         target = str(event.command.get(event.command_name, ""))
         if self._counts is not None and not target.startswith(_OWN):
             self._pending.add(event.request_id)
+            if event.command.get("autocommit") is False:
+                self._in_transaction.add(event.request_id)
             self._watch(event, target)
 
     def _watch(self, event: monitoring.CommandStartedEvent, target: str) -> None:
@@ -115,12 +128,12 @@ class WriteTally(monitoring.CommandListener):
         """Add what a write's reply says."""
         if event.request_id not in self._pending:
             return
-        self._pending.discard(event.request_id)
+        inside = self._ended(event.request_id)
         counts, reply = self._counts, event.reply
         if counts is None or event.command_name not in _WRITES:
             return
         self._note(event.request_id, event.command_name, reply)
-        if errors := reply.get("writeErrors"):
+        if inside and (errors := reply.get("writeErrors")):
             counts.refused = counts.refused or Refusal(event.command_name, errors[0]["code"])
         _add(counts, event.command_name, reply)
 
@@ -136,12 +149,19 @@ class WriteTally(monitoring.CommandListener):
         """Remember the first failure that trying again cannot help."""
         if event.request_id not in self._pending:
             return
-        self._pending.discard(event.request_id)
+        inside = self._ended(event.request_id)
         self._inserting.pop(event.request_id, None)
         self._target.pop(event.request_id, None)
         code, labels = event.failure.get("code"), event.failure.get("errorLabels", ())
-        if self._counts is not None and code is not None and "TransientTransactionError" not in labels:
+        if self._counts is not None and inside and code is not None and "TransientTransactionError" not in labels:
             self._counts.refused = self._counts.refused or Refusal(event.command_name, code)
+
+    def _ended(self, request_id: int) -> bool:
+        """A command is answered; whether it was one of a transaction."""
+        inside = request_id in self._in_transaction
+        self._pending.discard(request_id)
+        self._in_transaction.discard(request_id)
+        return inside
 
 
 def _made(inserting: list[Any], command: str, reply: Mapping[str, Any]) -> list[Any]:
