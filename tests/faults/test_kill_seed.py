@@ -26,7 +26,7 @@ def python(body: str, *, head: str = "", is_async: bool = False) -> str:
     return f"{ENDS}{head}\n\n{define} seed(db, ctx):\n    {body}\n"
 
 
-def seeds(sandbox: Sandbox, word: str) -> None:
+def seeds(sandbox: Sandbox, word: str, *, with_async: bool = True) -> None:
     """Seeds of each kind: plain, asynchronous, a data file, and two without a transaction. `word` is in their data."""
     documents = "[{'email': f'NAME{n}', 'name': 'WORD'} for n in range(3)]".replace("WORD", word)
     for name, head, is_async in (
@@ -35,6 +35,8 @@ def seeds(sandbox: Sandbox, word: str) -> None:
         ("0004_stepwise", "transactional = False", False),
         ("0005_steps_async", "transactional = False", True),
     ):
+        if is_async and not with_async:
+            continue
         wait = "await " if is_async else ""
         body = f"{wait}ctx.upsert('users', {documents.replace('NAME', name[:4])}, key='email')"
         if not is_async:
@@ -85,13 +87,13 @@ def edited(sandbox: Sandbox, wayra_database: Documents, nursery: Nursery) -> Cal
     """A database that was seeded, where a person has then edited documents, and seeds that have changed since."""
 
     def prepare() -> None:
-        seeds(sandbox, "first")
+        seeds(sandbox, "first", with_async=False)
         ended = nursery.run(sandbox, "seed")
         assert ended.code == 0, ended.said
-        emails = ["00010", "00021", "c1", "00042", "00050"]
+        emails = ["00010", "c1", "00042"]
         wayra_database.users.update_many({"email": {"$in": emails}}, {"$set": {"name": "edited"}})
         wayra_database.users.delete_one({"email": "00041"})
-        seeds(sandbox, "second")
+        seeds(sandbox, "second", with_async=False)
 
     return prepare
 
@@ -106,9 +108,9 @@ def test_a_run_over_edits_keeps_them(
     sandbox: Sandbox, wayra_database: Documents, nursery: Nursery, edited: Callable[[], None]
 ) -> None:
     """No kill makes an edit look like the seed's, or the seed's like an edit."""
-    assert kill_at_every_command(sandbox, wayra_database, nursery, ("seed", "--again"), edited) >= 20
+    assert kill_at_every_command(sandbox, wayra_database, nursery, ("seed", "--again"), edited) >= 15
     names = {one["email"]: one["name"] for one in wayra_database.users.find()}
-    assert names["00010"] == names["c1"] == names["00050"] == "edited"
+    assert names["00010"] == names["c1"] == names["00042"] == "edited"
     assert names["00011"] == names["c0"] == names["00041"] == "second"
 
 
@@ -116,5 +118,5 @@ def test_a_clearing_is_finished(
     sandbox: Sandbox, wayra_database: Documents, nursery: Nursery, edited: Callable[[], None]
 ) -> None:
     """Nothing of the seeds is left, and nothing that says that they have run."""
-    assert kill_at_every_command(sandbox, wayra_database, nursery, ("seed", "clear", "--yes"), edited) >= 15
+    assert kill_at_every_command(sandbox, wayra_database, nursery, ("seed", "clear", "--yes"), edited) >= 10
     assert wayra_database.users.count_documents({}) == 0

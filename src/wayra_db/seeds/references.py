@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+_LEAVES = frozenset({str, int, float, bool, type(None), bytes})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +40,26 @@ def reference(collection: str, key: Mapping[str, Any]) -> Reference:
     return Reference(collection, tuple(sorted(key.items())))
 
 
-def references_in(value: Any) -> Iterator[Reference]:
+def references_in(value: Any) -> list[Reference]:
     """Every reference within a value."""
-    if isinstance(value, Reference):
-        yield value
+    found: list[Reference] = []
+    _collect(value, found)
+    return found
+
+
+def _collect(value: Any, found: list[Reference]) -> None:
+    # Most values are neither; asking for their exact kind first is what makes the walk cheap.
+    kind = type(value)
+    if kind in _LEAVES:
+        return
+    if kind is Reference:
+        found.append(value)
     elif isinstance(value, Mapping):
         for one in value.values():
-            yield from references_in(one)
+            _collect(one, found)
     elif isinstance(value, (list, tuple)):
         for one in value:
-            yield from references_in(one)
+            _collect(one, found)
 
 
 def replaced(value: Any, find: Callable[[Reference], Any]) -> Any:

@@ -1,8 +1,8 @@
 """Documents put into a collection by natural key, in batches: `ctx.upsert` and data files.
 
-A batch costs one read of what is there, one of what was written last, and one write of each kind that is needed. That
-is quicker than letting the server upsert one by one, and no slower than a staging collection and `$merge`, which cannot
-run in a transaction (`benchmarks/seed_upsert.py`).
+A batch costs one read of what is there, one of what was written last, and one write of each kind that is needed. New
+documents come in as quickly as by a staging collection and `$merge`; changed ones take longer, since what was written
+is remembered (`benchmarks/seed_upsert.py`). But `$merge` cannot run in a transaction, and cannot tell whose a value is.
 """
 
 from __future__ import annotations
@@ -121,18 +121,17 @@ class Upsert:
     def _resolve(self, rows: Sequence[_Row]) -> Steps[bool]:
         """Replace the references by what they stand for; returns whether some may be to documents of this batch."""
         wanted: dict[tuple[str, tuple[str, ...]], dict[Hashable, Reference]] = {}
-        for row in rows:
-            for one in references_in(row.document):
+        referring = [(row, found) for row in rows if (found := references_in(row.document))]
+        for _, references_of_row in referring:
+            for one in references_of_row:
                 name = self._name(one)
                 if name not in self._resolved:
                     wanted.setdefault((one.collection, one.fields), {})[name] = one
         for (collection, fields), references in wanted.items():
             yield from self._look_up(collection, fields, list(references.values()))
         missing = False
-        for row in rows:
-            if next(references_in(row.document), None) is None:
-                continue
-            for one in references_in(row.document):
+        for row, references_of_row in referring:
+            for one in references_of_row:
                 if self._name(one) not in self._resolved:
                     if one.collection != self._collection:
                         self._refuse_reference(row, one)
@@ -187,7 +186,7 @@ class Upsert:
             row.key = key_of(row.document, self._key)
         except NoKeyError as error:
             raise row.given.wrong(str(error)) from error
-        if next(references_in(row.key), None) is not None:
+        if any(isinstance(value, Reference) for value in row.key):
             raise row.given.wrong("its key refers to a document of the same call", "Seed that one in a call before.")
         try:
             row.found_by = comparable(row.key, self._options)
@@ -282,7 +281,7 @@ class Upsert:
 
     def _update(self, rows: Sequence[_Row]) -> Steps[None]:
         """The entry goes last: cut off in between, the document is as wanted, and the next run notes that."""
-        from pymongo import ReplaceOne, UpdateOne
+        from pymongo import UpdateOne
 
         changing = [row for row in rows if row.merged is not None and row.merged.changes]
         if changing:
@@ -297,12 +296,23 @@ class Upsert:
         for row in rows:
             if row.merged is not None and (row.entry is None or ledger.fields_of(row.entry) != row.merged.remember):
                 made = bool(row.entry and row.entry["made"])
-                entry = self._entry(row, row.merged.remember, made=made)
-                noting.append(ReplaceOne({"_id": entry["_id"]}, entry, upsert=True))
+                noting.append(self._entry(row, row.merged.remember, made=made))
         if noting:
-            yield lambda database: self._run.ledger(database).bulk_write(
-                noting, ordered=False, session=self._run.session
-            )
+            yield from self._note(noting)
+
+    def _note(self, entries: Sequence[Mapping[str, Any]]) -> Steps[None]:
+        """Put entries in the place of those that there are. In a transaction they may be gone for a moment, and that
+        takes the server half the time.
+        """
+        from pymongo import ReplaceOne
+
+        if self._run.session is None:
+            replacing = [ReplaceOne({"_id": entry["_id"]}, entry, upsert=True) for entry in entries]
+            yield lambda database: self._run.ledger(database).bulk_write(replacing, ordered=False)
+            return
+        old = {"_id": {"$in": [entry["_id"] for entry in entries]}}
+        yield lambda database: self._run.ledger(database).delete_many(old, session=self._run.session)
+        yield lambda database: self._run.ledger(database).insert_many(entries, ordered=False, session=self._run.session)
 
     def _entry(self, row: _Row, fields: Mapping[str, int], *, made: bool) -> dict[str, Any]:
         return ledger.entry(self._run.name, self._collection, row.identifier, fields, made=made)
