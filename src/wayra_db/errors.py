@@ -25,6 +25,7 @@ WayraError
 │   └── HookFailedError(path, line)
 ├── SeedError
 │   ├── SeedLoadError(path, line)
+│   ├── SeedNotFoundError(name)
 │   └── SeedFailedError(path, line)
 ├── BackupError
 │   ├── BackupNotFoundError(name)
@@ -317,6 +318,16 @@ class SeedLoadError(SeedError):
         super().__init__(f"{path}:{line}: {message}" if line else f"{path}: {message}", hint=hint)
         self.path = path
         self.line = line
+
+
+class SeedNotFoundError(SeedError):
+    """No seed of this environment has this name."""
+
+    exit_code = 2
+
+    def __init__(self, message: str, *, name: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.name = name
 
 
 class SeedFailedError(SeedError):

@@ -274,6 +274,7 @@ class DatabaseInitializer:
                     guard.stop.check()
                     lease.check()
                     deleted.append((collection.name, self._empty(collection.name)))
+            seed_history.forget_documents(guard.deployment)
             self._indexes.apply()
             lease.write({"event": "cleared", "deleted": dict(deleted)})
         return ClearReport(guard.deployment.database_name, tuple(deleted))
@@ -311,6 +312,7 @@ class DatabaseInitializer:
             for name in names:
                 lease.check()
                 guard.deployment.metadata.drop_collection(name)
+            seed_history.forget_documents(guard.deployment)
             lease.write(
                 {"event": "reset", "dropped": names},
                 migration_history.forget_all(),

@@ -214,13 +214,13 @@ class UnitRunner:
                     raise
         self._lease.adopt(attempt.entry)
 
-    def record_failure(self, event: Mapping[str, Any], record: commands.Command) -> None:
-        """Record that a unit failed. When that is impossible it is logged: the unit's own error matters more.
+    def record_failure(self, event: Mapping[str, Any], *records: commands.Command) -> None:
+        """Record that a unit failed or stopped. When that is impossible it is logged: its own error matters more.
 
         Without the record a unit that is not atomic stays as begun, which says the same.
         """
         try:
-            self._lease.write(event, record)
+            self._lease.write(event, *records)
         except WayraError as error:
             logger.warning("the failure could not be recorded: %s", error.message)
 

@@ -23,7 +23,7 @@ How = Literal["create", "replace", "merge", "drop"]
 # The live lock, log and marker are the database's own; a restored one would let a runner in that was fenced out.
 NEVER = frozenset({"_wayra_lock", "_wayra_log", "_wayra_meta"})
 # What was done to the data: it is true of the data only, and so goes with it.
-STATE = frozenset({"_wayra_migrations", "_wayra_seeds", "_wayra_checkpoints"})
+STATE = frozenset({"_wayra_migrations", "_wayra_seeds", "_wayra_seeded", "_wayra_checkpoints"})
 
 
 @dataclass(frozen=True, slots=True)
