@@ -36,7 +36,13 @@ class Action(StrEnum):
     RESET = "reset"
     CLEAR = "clear"
     BACKUP_CREATE = "backup_create"
+    BACKUP_DELETE = "backup_delete"
+    RESTORE = "restore"
     RESTORE_OVER_DATA = "restore_over_data"
+    EXPORT = "export"
+    EXPORT_SENSITIVE = "export_sensitive"
+    RECOVER = "recover"
+    FINISH_RESTORE = "finish_restore"
     IMPORT = "import"
     SET_ENVIRONMENT = "set_environment"
     RELEASE_LOCK = "release_lock"
@@ -109,12 +115,23 @@ POLICY: Mapping[Action, Rule] = {
         _YES,
         NeedsPermission("Set backups.allow_production = true and repeat the command with --allow-production."),
     ),
+    Action.BACKUP_DELETE: Rule("deleting backups", _YES, _YES, _WITH_FLAG),
+    Action.RESTORE: Rule("restoring where nothing is replaced", _YES, _YES, _WITH_FLAG),
     Action.RESTORE_OVER_DATA: Rule(
         "restoring over data",
         _YES,
         _YES,
-        Refused("Restore into another database; recovering a lost production database has its own command and flag."),
+        Refused("Restore into another database; a lost production database has its own command: wayra-db recover."),
     ),
+    Action.EXPORT: Rule("exporting documents", _YES, _YES, _WITH_FLAG),
+    Action.EXPORT_SENSITIVE: Rule(
+        "exporting sensitive fields",
+        _YES,
+        _YES,
+        NeedsPermission("Mask them with --redact, or repeat the command with --allow-production --include-sensitive."),
+    ),
+    Action.RECOVER: Rule("recovering from a backup", _YES, _YES, _WITH_FLAG),
+    Action.FINISH_RESTORE: Rule("finishing a restore that was cut off", _YES, _YES, _YES),
     Action.IMPORT: Rule("importing documents", _YES, _YES, _WITH_FLAG),
     Action.SET_ENVIRONMENT: Rule("setting the database's environment", _YES, _YES, _YES),
     Action.RELEASE_LOCK: Rule("releasing another runner's lock", _YES, _YES, _YES),
@@ -125,12 +142,30 @@ POLICY: Mapping[Action, Rule] = {
 
 # Not on a database with data that nobody has claimed for an environment, not even while claiming it.
 DESTRUCTIVE = frozenset(
-    {Action.ROLLBACK, Action.DROP_INDEXES, Action.RESET, Action.CLEAR, Action.RESTORE_OVER_DATA, Action.IMPORT}
+    {
+        Action.ROLLBACK,
+        Action.DROP_INDEXES,
+        Action.RESET,
+        Action.CLEAR,
+        Action.RESTORE,
+        Action.RESTORE_OVER_DATA,
+        Action.RECOVER,
+        Action.IMPORT,
+    }
 )
 
 # These change nothing in the database, so it need not be claimed. A claim for another environment still counts:
 # a backup of production under the name of development would slip past production's rule.
-READING = frozenset({Action.REHEARSE, Action.BACKUP_CREATE, Action.EMBEDDED_SERVER})
+READING = frozenset(
+    {
+        Action.REHEARSE,
+        Action.BACKUP_CREATE,
+        Action.BACKUP_DELETE,
+        Action.EXPORT,
+        Action.EXPORT_SENSITIVE,
+        Action.EMBEDDED_SERVER,
+    }
+)
 
 
 def check(action: Action, environment: Environment, *, permitted: Collection[Action] = ()) -> Decision:

@@ -25,13 +25,16 @@ WayraError
 │   └── HookFailedError(path, line)
 ├── SeedError
 │   ├── SeedLoadError(path, line)
+│   ├── SeedNotFoundError(name)
 │   └── SeedFailedError(path, line)
 ├── BackupError
 │   ├── BackupNotFoundError(name)
 │   ├── BackupCorruptError(file, offset)
 │   ├── BackupIncompleteError(file)
 │   ├── RestoreConflictError(collections)
-│   └── RedactedBackupError
+│   ├── BackupStoreError(store)
+│   ├── RedactedBackupError
+│   └── ImportFailedError(file, line, column, rejected, errors_file)
 ├── SchemaError(collection)
 ├── IndexManagementError
 │   ├── DuplicateKeysError(index, samples)
@@ -318,6 +321,16 @@ class SeedLoadError(SeedError):
         self.line = line
 
 
+class SeedNotFoundError(SeedError):
+    """No seed of this environment has this name."""
+
+    exit_code = 2
+
+    def __init__(self, message: str, *, name: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.name = name
+
+
 class SeedFailedError(SeedError):
     """The user's seed raised; `path` and `line` point at the failing line."""
 
@@ -373,8 +386,41 @@ class RestoreConflictError(BackupError):
         self.collections = tuple(collections)
 
 
+class BackupStoreError(BackupError):
+    """A store of backups cannot be reached or did not do as asked; `store` is its address, without keys."""
+
+    def __init__(self, message: str, *, store: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.store = store
+
+
 class RedactedBackupError(BackupError):
     """A backup without its sensitive fields would replace data that has them; nothing was changed."""
+
+
+class ImportFailedError(BackupError):
+    """Documents of a file could not be imported; `file`, `line` and `column` name the first, `rejected` says how many.
+
+    The message says what that means for the collection. `errors_file` lists each of them, None when none was written.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: str,
+        line: int | None = None,
+        column: int | None = None,
+        rejected: int = 1,
+        errors_file: Path | None = None,
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.file = file
+        self.line = line
+        self.column = column
+        self.rejected = rejected
+        self.errors_file = errors_file
 
 
 # --- collections and indexes ---------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from wayra_db import environment, locking, meta
 from wayra_db.environment import Action, Environment
@@ -57,9 +57,15 @@ class Guard:
                 )
                 if marker and marker.resetting and action is not Action.RESET:
                     raise _unfinished_reset(self.environment)
+                if marker and marker.restoring is not None and action is not Action.FINISH_RESTORE:
+                    raise _unfinished_restore(self.environment, str(marker.restoring.get("backup", "")))
         except RefusedError as error:
             notify(self.observer, SecurityEvent(action.value, "refused", self.environment.value, error.message))
             raise
+
+    def beside(self, database_name: str) -> Guard:
+        """The gate of another database on the same deployment, with its own lock and its own environment."""
+        return replace(self, deployment=self.deployment.beside(database_name), adopt=False)
 
     @contextmanager
     def changing(self, action: Action, what: str) -> Iterator[Lease]:
@@ -105,4 +111,14 @@ def _unfinished_reset(name: Environment) -> RefusedError:
         rule="unfinished_reset",
         environment=name.value,
         allowed_by="Finish it: wayra-db reset",
+    )
+
+
+def _unfinished_restore(name: Environment, backup: str) -> RefusedError:
+    return RefusedError(
+        f"a restore of the backup {backup} was cut off while it was swapped in: nothing else is done before it is "
+        "finished",
+        rule="unfinished_restore",
+        environment=name.value,
+        allowed_by="Finish it: wayra-db backup restore --continue",
     )

@@ -9,9 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from wayra_db import environment, meta
+from wayra_db.backups import BackupManager
+from wayra_db.backups.restore_plan import RestoreRequest
 from wayra_db.environment import Action
 from wayra_db.errors import CancelledError, LockLostError, StepFailedError, WayraError
 from wayra_db.events import Progress, StepFailed, StepFinished, StepStarted, notify
@@ -32,6 +35,7 @@ from wayra_db.seeds import history as seed_history
 if TYPE_CHECKING:
     from pymongo.collection import Collection as MongoCollection
 
+    from wayra_db.backups.restore_plan import RestorePlan
     from wayra_db.mongo.client import Document
 
 CLEAR_BATCH = 10_000
@@ -96,6 +100,21 @@ class ClearReport:
 
 
 @dataclass(frozen=True, slots=True)
+class RecoveryPlan:
+    """What a recovery will do: the restore, and the migrations to run on what was restored, None where the backup does
+    not say which it has.
+    """
+
+    restore: RestorePlan
+    migrations: tuple[int, ...] | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        migrations = None if self.migrations is None else list(self.migrations)
+        return {"restore": self.restore.to_dict(), "migrations": migrations}
+
+
+@dataclass(frozen=True, slots=True)
 class _Step:
     """`due` looks and says whether there is work, raising what would stop it; `work` does it and returns a summary,
     empty when nothing was changed after all; `idle` is the summary when nothing is due."""
@@ -109,7 +128,10 @@ class _Step:
 
 
 class DatabaseInitializer:
-    """Runs the project's managers in the right order, under one lock."""
+    """Runs the project's managers in the right order, under one lock.
+
+    Without `backups` nothing can be recovered, and a reset takes no safety backup.
+    """
 
     def __init__(
         self,
@@ -119,23 +141,27 @@ class DatabaseInitializer:
         migrations: MigrationManager,
         indexes: IndexManager,
         seeds: SeedManager,
+        backups: BackupManager | None = None,
     ) -> None:
         self._guard = guard
         self._schema = schema
         self._migrations = migrations
         self._indexes = indexes
         self._seeds = seeds
+        self._backups = backups
 
     def run(self, *, quick: bool = False) -> InitReport:
         """Collections and validators, migrations, indexes, seeds where the environment has them, and a health check.
 
-        With `quick` only migrations and indexes. A reset that was cut off is finished first. Locks and writes only when
-        something is to be done. Raises StepFailedError with what was done and what was not, RefusedError,
-        LockHeldError, CancelledError.
+        With `quick` only migrations and indexes. A reset or a restore that was cut off is finished first. Locks and
+        writes only when something is to be done. Raises StepFailedError with what was done and what was not,
+        RefusedError, LockHeldError, CancelledError.
         """
         marker = self._marker()
         if marker and marker.resetting:
             return self.reset()
+        if marker and marker.restoring is not None and self._backups is not None:
+            self._backups.continue_restore()
         steps = self._steps(quick)
         connection = self._connection()
         self._guard.require(Action.APPLY_SCHEMA)
@@ -147,20 +173,92 @@ class DatabaseInitializer:
             done = self._work(steps)
         return self._report([connection, *done, self._health(changed=True)])
 
-    def reset(self) -> InitReport:
+    def reset(self, *, safety_backup: bool = True) -> InitReport:
         """Drop every collection of the database but the tool's own log and lock, then run all steps as on an empty one.
 
-        Development and test only. A reset that is cut off is finished by the next `reset` or `run`; until then every
-        other change is refused. Raises RefusedError, and what is wrong with a file, before anything is touched.
+        Where there are documents, a backup of them is made and checked first, unless `safety_backup` is false; the
+        report names the command that restores it. Development and test only. A reset that is cut off is finished by the
+        next `reset` or `run`; until then every other change is refused. Raises RefusedError, and what is wrong with a
+        file, before anything is touched.
         """
         connection = self._connection()
         steps = self._steps(quick=False)
         with self._guard.changing(Action.RESET, "reset") as lease:
             for files in (self._migrations.files, self._seeds.files):
                 files()
+            saved = [self._save(self._backups)] if self._backups and safety_backup and self._holds_documents() else []
             dropped = self._drop_everything(lease)
             done = self._work(steps)
-        return self._report([connection, dropped, *done, self._health(changed=True)])
+        return self._report([connection, *saved, dropped, *done, self._health(changed=True)])
+
+    def plan_recovery(self, backup: str = "latest", *, identities: Sequence[str] | Path = ()) -> RecoveryPlan:
+        """What `recover` would do now. Reads the whole backup, and writes nothing."""
+        backups = self._require_backups()
+        name = backups.newest_intact(identities) if backup == "latest" else backup
+        plan = backups.plan_restore(
+            name, identities=identities, request=RestoreRequest(drop_existing=True), check=backup != "latest"
+        )
+        applied = backups.applied_in(name, identities=identities)
+        pending = None if applied is None else [one.version for one in self._migrations.files()]
+        return RecoveryPlan(
+            plan, None if pending is None else tuple(version for version in pending if version not in (applied or ()))
+        )
+
+    def recover(
+        self,
+        backup: str = "latest",
+        *,
+        safety_backup: bool = True,
+        identities: Sequence[str] | Path = (),
+        with_seeds: bool = False,
+    ) -> InitReport:
+        """Restore a backup over what is there, by default the newest intact one, and bring the database up to the code:
+        collections and validators, migrations, indexes, with `with_seeds` seeds, and a health check.
+
+        What is replaced is backed up first, unless `safety_backup` is false. One lock covers all of it; a recovery that
+        is cut off is begun again, or finished by `run`. Production needs the permission for Action.RECOVER. Raises as
+        `BackupManager.restore` and `run` do.
+        """
+        backups = self._require_backups()
+        backups.continue_restore()
+        self._guard.require(Action.RECOVER)
+        connection = self._connection()
+        steps = [step for step in self._steps(quick=False) if with_seeds or step.name != "seeds"]
+        name = backups.newest_intact(identities) if backup == "latest" else backup
+        with self._guard.changing(Action.RECOVER, f"recover {name}"):
+            for files in (self._migrations.files, self._seeds.files):
+                files()
+            started = time.monotonic()
+            notify(self._guard.observer, StepStarted("restore", "Restore"))
+            report = backups.restore(
+                name, drop_existing=True, safety_backup=safety_backup, identities=identities, action=Action.RECOVER
+            )
+            summary = f"{_count(report.plan.documents, 'document')} of {name}"
+            if report.safety_backup:
+                summary += f"; what was there is in {report.safety_backup}"
+            restored = self._finished("restore", "Restore", started, changed=True, summary=summary)
+            done = self._work(steps)
+        return self._report([connection, restored, *done, self._health(changed=True)])
+
+    def _require_backups(self) -> BackupManager:
+        if self._backups is None:
+            raise WayraError("this initializer was made without backups", hint="Give it a BackupManager.")
+        return self._backups
+
+    def _holds_documents(self) -> bool:
+        """Whether there is anything to save. Half of what a cut-off reset has left is not."""
+        marker = self._marker()
+        if marker is not None and marker.resetting:
+            return False
+        names = [one.name for one in read_collections(self._guard.deployment).values() if one.kind != "view"]
+        return any(one.documents for one in read_stats(self._guard.deployment, names))
+
+    def _save(self, backups: BackupManager) -> StepReport:
+        started = time.monotonic()
+        notify(self._guard.observer, StepStarted("safety", "Safety backup"))
+        name = backups.save()
+        summary = f"to bring it all back: wayra-db backup restore {name} --drop-existing"
+        return self._finished("safety", "Safety backup", started, changed=True, summary=summary)
 
     def clear(self) -> ClearReport:
         """Delete all documents of the declared collections; collections, indexes and migration history stay.
@@ -177,6 +275,7 @@ class DatabaseInitializer:
                     guard.stop.check()
                     lease.check()
                     deleted.append((collection.name, self._empty(collection.name)))
+            seed_history.forget_documents(guard.deployment)
             self._indexes.apply()
             lease.write({"event": "cleared", "deleted": dict(deleted)})
         return ClearReport(guard.deployment.database_name, tuple(deleted))
@@ -214,6 +313,7 @@ class DatabaseInitializer:
             for name in names:
                 lease.check()
                 guard.deployment.metadata.drop_collection(name)
+            seed_history.forget_documents(guard.deployment)
             lease.write(
                 {"event": "reset", "dropped": names},
                 migration_history.forget_all(),
@@ -232,7 +332,7 @@ class DatabaseInitializer:
         migrations = _Step(
             "migrations",
             "Migrations",
-            lambda: bool(self._migrations.plan().steps),
+            self._migrations.is_due,
             self._migrate if quick else self._migrate_and_declare,
             lambda: f"{len(self._migrations.files())} applied, none pending",
         )

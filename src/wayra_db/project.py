@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
-from wayra_db import locking, meta
+from wayra_db import locking, meta, sourcefile
 from wayra_db.environment import Action, Allowed, require
 from wayra_db.environment import check as decide
 from wayra_db.errors import (
@@ -31,7 +31,8 @@ from wayra_db.stopping import Stop
 if TYPE_CHECKING:
     from pymongo import MongoClient
 
-    from wayra_db.backups import BackupManager
+    from wayra_db.backups import BackupKeeper, BackupManager
+    from wayra_db.backups.create import BackupResult
     from wayra_db.health import Status
     from wayra_db.health.collections import CollectionStats
     from wayra_db.health.status import IndexSummary, SchemaSummary
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from wayra_db.migrations import MigrationManager
     from wayra_db.migrations.autogenerate import DeclaredChanges, IndexChange
     from wayra_db.migrations.lint import LintReport
+    from wayra_db.migrations.manager import MigrationResult
+    from wayra_db.migrations.model import MigrationPlan
     from wayra_db.migrations.rehearsal import Declared, Rehearsal, RehearsalReport
     from wayra_db.schema.live import LiveCollection
     from wayra_db.schema.manager import SchemaManager
@@ -95,7 +98,9 @@ class Project:
         self._client = client
         self._observer = observer
         self._stop = stop or Stop()
-        self._permitted = frozenset(permitted)
+        # A backup of production takes the setting as well as the caller's word.
+        denied = () if settings.allow_production_backups else (Action.BACKUP_CREATE,)
+        self._permitted = frozenset(permitted) - frozenset(denied)
         self._adopt = adopt
         self._search_path = search_path
         self._resources = ExitStack()
@@ -225,7 +230,29 @@ class Project:
         """The backup manager."""
         from wayra_db.backups import BackupManager
 
-        return BackupManager(self.guard, self.settings.backups_dir, collections=self.schema.collections)
+        return BackupManager(
+            self.guard,
+            self.settings.backups_dir,
+            collections=self.schema.collections,
+            codec=self.settings.backup_codec,
+            recipients=self.settings.backup_recipients,
+        )
+
+    @cached_property
+    def backup_keeper(self) -> BackupKeeper:
+        """What looks after the backups that are there; connects to no database."""
+        from wayra_db.backups import BackupKeeper
+
+        settings = self.settings
+        return BackupKeeper(
+            settings.backups_dir,
+            settings.environment,
+            observer=self._observer,
+            stop=self._stop,
+            permitted=self._permitted,
+            rules=settings.keep_rules,
+            endpoint_url=settings.s3_endpoint_url,
+        )
 
     @cached_property
     def initializer(self) -> DatabaseInitializer:
@@ -233,7 +260,12 @@ class Project:
         from wayra_db.initializer import DatabaseInitializer
 
         return DatabaseInitializer(
-            self.guard, schema=self.schema, migrations=self.migrations, indexes=self.indexes, seeds=self.seeds
+            self.guard,
+            schema=self.schema,
+            migrations=self.migrations,
+            indexes=self.indexes,
+            seeds=self.seeds,
+            backups=self.backups,
         )
 
     def rehearsal(self, *, on: On = "same") -> Rehearsal:
@@ -351,6 +383,18 @@ class Project:
         changes = self.declared_changes()
         return None if changes.empty else self.migrations.create_from_declarations(changes, name)
 
+    def beside(self, database_name: str) -> Project:
+        """The same project on another database of the same deployment, whose connection stays this one's."""
+        other = Project(
+            replace(self.settings, database_name=database_name),
+            observer=self._observer,
+            stop=self._stop,
+            permitted=self._permitted,
+            search_path=self._search_path,
+        )
+        other.__dict__["deployment"] = self.deployment.beside(database_name)
+        return other
+
     def lint(self, paths: Sequence[Path] = (), *, select: Sequence[str] = (), ignore: Sequence[str] = ()) -> LintReport:
         """What can be said against the migrations, or against the files `paths`, without running them; no database.
 
@@ -368,6 +412,39 @@ class Project:
         if paths:
             return lint.lint_paths(paths, declarations=declarations, select=select, ignore=ignore, notes=notes)
         return lint.lint_folder(folder, declarations=declarations, select=select, ignore=ignore, notes=notes)
+
+    def migrate_with_backup(self, **options: Any) -> tuple[MigrationResult, BackupResult | None]:
+        """As `migrations.up(**options)`, after a backup of what the plan will touch, made under the same lock.
+
+        The collections are told from the files; where they cannot be, it is all of them. What the tool knows of the
+        database is always in it. Without a pending migration nothing is backed up. An error names the command that
+        puts everything back. Raises as both do, before anything is changed when the backup fails.
+        """
+        made: BackupResult | None = None
+
+        def before(plan: MigrationPlan) -> None:
+            nonlocal made
+            made = self.backups.create(reason="migration", collections=self._touched_by(plan))
+
+        try:
+            return self.migrations.up(**options, before=before), made
+        except WayraError as error:
+            if made is not None:
+                again = f"wayra-db backup restore {made.manifest.name} --drop-existing"
+                error.hint = f"{error.hint}\nWhat it touches was backed up before: `{again}` puts it back.".strip()
+            raise
+
+    def _touched_by(self, plan: MigrationPlan) -> list[str] | None:
+        """The names of the collections that a plan may touch and that exist, the tool's own with them; None for all."""
+        from wayra_db.migrations.affected import affected
+        from wayra_db.schema.live import read_collections
+
+        seen = affected([sourcefile.parse(step.migration.path) for step in plan.steps])
+        if seen.unclear:
+            return None
+        own = [name for name in self.deployment.metadata.list_collection_names() if name.startswith(meta.PREFIX)]
+        kept = [name for name in own if name != locking.COLLECTION]
+        return [*seen.chosen(sorted(read_collections(self.deployment))), *kept]
 
     def check(self, *, live: bool = False) -> CheckReport:
         """What stands in the way of a merge: what the linter finds; with `live` also what is pending on the database,

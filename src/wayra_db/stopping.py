@@ -26,9 +26,7 @@ class Stop:
     @property
     def requested(self) -> bool:
         """Whether somebody asked to stop, or the time for it has come."""
-        if self._deadline is not None and time.monotonic() >= self._deadline and not self._requested.is_set():
-            self.request("the end of its time")
-        return self._requested.is_set()
+        return self._requested.is_set() or self._left() <= 0
 
     @property
     def protecting(self) -> bool:
@@ -43,17 +41,23 @@ class Stop:
     def check(self) -> None:
         """Raise CancelledError when a stop was asked for; a safe point calls this."""
         if self.requested:
+            reason = self._reason if self._requested.is_set() else "the end of its time"
             raise CancelledError(
-                f"stopped by {self._reason} at a safe point", signal_name=self._reason, hint="Run it again to go on."
+                f"stopped by {reason} at a safe point", signal_name=reason, hint="Run it again to go on."
             )
 
     def wait(self, seconds: float) -> bool:
         """Sleep up to `seconds`; returns True at once when a stop is asked for."""
-        return self._requested.wait(seconds)
+        return self._requested.wait(min(seconds, max(0.0, self._left()))) or self.requested
+
+    def _left(self) -> float:
+        return float("inf") if self._deadline is None else self._deadline - time.monotonic()
 
     @contextmanager
     def within(self, seconds: float | None) -> Iterator[None]:
-        """Within the block, ask for a stop once `seconds` have passed; None asks for nothing. Not to be nested."""
+        """Within the block, ask for a stop once `seconds` have passed; None asks for nothing. Not to be nested. After
+        the block that is forgotten, so that the next run has its own time.
+        """
         self._deadline = None if seconds is None else time.monotonic() + seconds
         try:
             yield

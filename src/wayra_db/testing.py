@@ -6,6 +6,7 @@ Installed with the package, the plugin gives pytest these fixtures; each starts 
 |---|---|---|
 | `wayra_server` | a one-node replica set with failpoints; or the one that WAYRA_TEST_MONGODB_URI names | session |
 | `wayra_database` | an empty database on it under a name of its own, dropped afterwards | test |
+| `wayra_seeded` | a database with the project's collections, indexes and test seeds, put back after each test | test |
 | `wayra_standalone` | a server that is no replica set | session |
 | `wayra_three_nodes` | a replica set of three that elects within a second | test |
 | `wayra_auth_server` | a one-node replica set that asks for a password | session |
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from wayra_db._testing.deployment import ExternalServer, ServerUnderTest
     from wayra_db._testing.listeners import CommandCounter
     from wayra_db._testing.migrations import check_migrations
+    from wayra_db._testing.seeded import SeededDatabase, seeded_database
     from wayra_db._testing.temporary import Node, TemporaryServer, temporary_server
 
 __all__ = [
@@ -36,9 +38,11 @@ __all__ = [
     "ExternalServer",
     "Node",
     "RecordingObserver",
+    "SeededDatabase",
     "ServerUnderTest",
     "TemporaryServer",
     "check_migrations",
+    "seeded_database",
     "temporary_server",
 ]
 
@@ -69,9 +73,11 @@ __getattr__ = lazily(
         "CommandCounter": "wayra_db._testing.listeners",
         "ExternalServer": "wayra_db._testing.deployment",
         "Node": "wayra_db._testing.temporary",
+        "SeededDatabase": "wayra_db._testing.seeded",
         "ServerUnderTest": "wayra_db._testing.deployment",
         "TemporaryServer": "wayra_db._testing.temporary",
         "check_migrations": "wayra_db._testing.migrations",
+        "seeded_database": "wayra_db._testing.seeded",
         "temporary_server": "wayra_db._testing.temporary",
     },
 )

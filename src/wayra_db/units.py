@@ -11,7 +11,7 @@ import inspect
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -21,7 +21,12 @@ from wayra_db.locking import Lease
 from wayra_db.mongo import commands
 from wayra_db.mongo.aio import LoopThread
 from wayra_db.mongo.client import Deployment
-from wayra_db.mongo.errors import NO_SUCH_TRANSACTION, OPERATION_NOT_SUPPORTED_IN_TRANSACTION
+from wayra_db.mongo.errors import (
+    NO_SUCH_TRANSACTION,
+    OPERATION_NOT_SUPPORTED_IN_TRANSACTION,
+    TRANSACTION_OUTLIVED,
+    translated,
+)
 from wayra_db.mongo.ports import AsyncPort, Port, SyncPort
 from wayra_db.stopping import Stop
 
@@ -29,6 +34,7 @@ if TYPE_CHECKING:
     from pymongo import AsyncMongoClient
     from pymongo.asynchronous.client_session import AsyncClientSession
     from pymongo.client_session import ClientSession
+    from pymongo.errors import PyMongoError
 
     from wayra_db.mongo.client import Document
     from wayra_db.mongo.tally import Counts
@@ -95,33 +101,17 @@ class _Attempt:
             yield [audit.append(self.entry), *metadata]
         except Exception as error:
             self._refuse_in_vain(error, counts)
-            if _is_gone(error) and self._deployment.tally is None and self._number >= SWALLOWED_ATTEMPTS:
-                raise _swallowed("a command") from error
+            if is_gone(error) and self._deployment.tally is None and self._number >= SWALLOWED_ATTEMPTS:
+                raise swallowed("a command") from error
             raise
 
     def _refuse_in_vain(self, error: Exception, counts: Counts) -> None:
         """The transaction is gone. The error's label says "transient", and the driver would repeat the unit for two
         minutes; but a unit that swallowed a refusal, or that is too long, fails each time.
         """
-        if not _is_gone(error):
-            return
-        if counts.refused is not None:
-            raise _swallowed(f"`{counts.refused.command}` (code {counts.refused.code})") from error
-        lifetime = self._lifetime_seconds()
-        if time.monotonic() - self._started >= lifetime:
-            raise OutlivedTransactionError(
-                f"it ran longer than the {lifetime:g} s that the server lets a transaction live; nothing was kept",
-                hint="Go over the collection with `ctx.batches`, or set `transactional = False` in the file.",
-            ) from error
-
-    def _lifetime_seconds(self) -> float:
-        from pymongo.errors import PyMongoError
-
-        try:
-            reply = self._deployment.client.admin.command({"getParameter": 1, "transactionLifetimeLimitSeconds": 1})
-        except PyMongoError:
-            return DEFAULT_LIFETIME_SECONDS
-        return float(reply["transactionLifetimeLimitSeconds"])
+        why = why_gone(self._deployment, error, counts, self._started)
+        if why is not None:
+            raise why from error
 
 
 class UnitRunner:
@@ -151,19 +141,49 @@ class UnitRunner:
                 _finished(call(self._deployment.database, None))
         return counts.to_dict()
 
-    def run_with_port(self, call: PortCall, *, is_async: bool, stop: Stop) -> Written:
-        """Run a unit that makes its own transactions by a Port; returns what it wrote. Raises whatever it raises."""
-        self._lease.check()
+    def run_with_port(
+        self, call: PortCall, *, is_async: bool, stop: Stop, again: Callable[[PyMongoError], bool]
+    ) -> Written:
+        """Run a unit that makes its own transactions by a Port; returns what it wrote and committed.
+
+        It is called once more whenever `again` says so of a driver error. Raises whatever it raises, but an error that
+        says why a transaction is gone where that is known.
+        """
+        from pymongo.errors import PyMongoError
+
         with _counting(self._deployment) as counts:
-            if is_async:
-                self._thread.run(self._run_with_async_port(call, stop))
-            else:
-                port = SyncPort(self._deployment.database, self._lease.session, stop)
+            while True:
+                self._lease.check()
                 try:
-                    _finished(call(port))
-                finally:
-                    port.close()
-        return counts.to_dict()
+                    if is_async:
+                        self._thread.run(self._with_async_port(call, stop, counts))
+                    else:
+                        self._with_port(call, stop, counts)
+                except PyMongoError as error:
+                    if not again(error):
+                        raise
+                else:
+                    return counts.to_dict()
+
+    def _with_port(self, call: PortCall, stop: Stop, counts: Counts) -> None:
+        port = SyncPort(self._deployment.database, self._lease.session, stop, counts)
+        with self._explaining(port):
+            try:
+                _finished(call(port))
+            finally:
+                port.close()
+
+    @contextmanager
+    def _explaining(self, port: Port) -> Iterator[None]:
+        from pymongo.errors import PyMongoError
+
+        try:
+            yield
+        except PyMongoError as error:
+            why = why_gone(self._deployment, error, port.counts, port.began, in_batches=True)
+            if why is not None:
+                raise why from error
+            raise
 
     def run_atomic(self, call: Call, outcome: Outcome, *, is_async: bool) -> None:
         """Run a unit and record its outcome in one transaction; on any error nothing of either is left.
@@ -187,18 +207,20 @@ class UnitRunner:
                 ) from error
             raise
         except PyMongoError as error:
-            unknown = error.has_error_label("UnknownTransactionCommitResult")
-            if not (unknown and attempt.entry and self._lease.committed(attempt.entry)):
+            if not error.has_error_label("UnknownTransactionCommitResult") or not attempt.entry:
                 raise
+            with translated(self._deployment.address):  # what cannot be asked is unknown, and must not count as failed
+                if not self._lease.committed(attempt.entry):
+                    raise
         self._lease.adopt(attempt.entry)
 
-    def record_failure(self, event: Mapping[str, Any], record: commands.Command) -> None:
-        """Record that a unit failed. When that is impossible it is logged: the unit's own error matters more.
+    def record_failure(self, event: Mapping[str, Any], *records: commands.Command) -> None:
+        """Record that a unit failed or stopped. When that is impossible it is logged: its own error matters more.
 
         Without the record a unit that is not atomic stays as begun, which says the same.
         """
         try:
-            self._lease.write(event, record)
+            self._lease.write(event, *records)
         except WayraError as error:
             logger.warning("the failure could not be recorded: %s", error.message)
 
@@ -216,6 +238,8 @@ class UnitRunner:
         session.with_transaction(body, **commands.transaction_options())
 
     async def _transact_async(self, call: Call, attempt: _Attempt) -> None:
+        from pymongo.errors import PyMongoError
+
         client, session = await self._async_session()
         database = client[self._deployment.database_name]
 
@@ -226,7 +250,13 @@ class UnitRunner:
             with attempt.recording(counts) as record:
                 await commands.execute_async(database, record, session)
 
-        await session.with_transaction(body, **commands.transaction_options())
+        try:
+            await session.with_transaction(body, **commands.transaction_options())
+        except PyMongoError:
+            # Its locks would hold up the record of its own failure, which is written in the other session.
+            with suppress(PyMongoError):
+                await client.admin.command(dict(commands.end_transactions(session.session_id)))
+            raise
 
     async def _async_session(self) -> tuple[AsyncMongoClient[Document], AsyncClientSession]:
         """The thread's client and session; a successor finds the session's id in the lock."""
@@ -236,16 +266,18 @@ class UnitRunner:
             self._async_registered = True
         return client, session
 
-    async def _run_with_async_port(self, call: PortCall, stop: Stop) -> None:
+    async def _with_async_port(self, call: PortCall, stop: Stop, counts: Counts) -> None:
+        session: AsyncClientSession | None = None
         if self._deployment.capabilities.transactions:
             client, session = await self._async_session()
-            port = AsyncPort(client[self._deployment.database_name], session, stop)
         else:
-            port = AsyncPort((await self._thread.client())[self._deployment.database_name], None, stop)
-        try:
-            await call(port)
-        finally:
-            await port.close()
+            client = await self._thread.client()
+        port = AsyncPort(client[self._deployment.database_name], session, stop, counts)
+        with self._explaining(port):
+            try:
+                await call(port)
+            finally:
+                await port.close()
 
     async def _run_async(self, call: Call) -> None:
         client = await self._thread.client()
@@ -287,14 +319,51 @@ def _counting(deployment: Deployment) -> Iterator[Counts]:
             yield counts
 
 
-def _is_gone(error: Exception) -> bool:
-    return getattr(error, "code", None) == NO_SUCH_TRANSACTION
+def is_gone(error: Exception) -> bool:
+    """Whether the server has given the transaction up."""
+    return getattr(error, "code", None) in (NO_SUCH_TRANSACTION, TRANSACTION_OUTLIVED)
 
 
-def _swallowed(what: str) -> SwallowedFailureError:
+def why_gone(
+    deployment: Deployment, error: Exception, counts: Counts, began: float, *, in_batches: bool = False
+) -> WayraError | None:
+    """Why the server has given up a transaction that began then, if it would each time; else None.
+
+    The error's label often says "transient" all the same, and the driver would try for two minutes.
+    """
+    if not is_gone(error):
+        return None
+    if counts.refused is not None:
+        return swallowed(f"`{counts.refused.command}` (code {counts.refused.code})", in_batches=in_batches)
+    seconds = time.monotonic() - began
+    lifetime = _lifetime_seconds(deployment)
+    if seconds < lifetime and getattr(error, "code", None) != TRANSACTION_OUTLIVED:
+        return None
+    return OutlivedTransactionError(
+        f"it ran longer than the {lifetime:g} s that the server lets a transaction live",
+        hint="Make the batches smaller: `ctx.batches(..., size=...)`."
+        if in_batches
+        else "Go over the collection with `ctx.batches`, or set `transactional = False` in the file.",
+    )
+
+
+def _lifetime_seconds(deployment: Deployment) -> float:
+    from pymongo.errors import PyMongoError
+
+    try:
+        reply = deployment.client.admin.command({"getParameter": 1, "transactionLifetimeLimitSeconds": 1})
+    except PyMongoError:
+        return DEFAULT_LIFETIME_SECONDS
+    return float(reply["transactionLifetimeLimitSeconds"])
+
+
+def swallowed(what: str, *, in_batches: bool = False) -> SwallowedFailureError:
+    """The error for a refusal that the unit did not let out."""
     return SwallowedFailureError(
-        f"{what} failed inside the transaction and its exception was swallowed; nothing was kept",
-        hint="Let the exception out, or set `transactional = False` if the failure is expected.",
+        f"{what} failed inside the transaction and its exception was swallowed",
+        hint="Let the exception out; where the failure is to be expected, look before you write."
+        if in_batches
+        else "Let the exception out, or set `transactional = False` if the failure is expected.",
     )
 
 

@@ -119,7 +119,7 @@ def test_reset_killed_at_every_command_is_finished_by_the_next_init(wayra: Sandb
     expected = end_state(wayra_database)
     kills = 0
     for number in itertools.count(1, 2):
-        killed = wayra.run("reset", "--yes", prelude=KILLER.format(number=number, moment="after"))
+        killed = wayra.run("reset", "--yes", "--no-safety-backup", prelude=KILLER.format(number=number, moment="after"))
         if killed.returncode == 0:
             break
         assert killed.returncode == -9, killed.stderr

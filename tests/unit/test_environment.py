@@ -33,7 +33,13 @@ IN_PRODUCTION = {
     Action.EXPIRE_DOCUMENTS: NeedsPermission,
     Action.INDEX_SENSITIVE_FIELDS: NeedsPermission,
     Action.BACKUP_CREATE: NeedsPermission,
+    Action.EXPORT: NeedsPermission,
+    Action.EXPORT_SENSITIVE: NeedsPermission,
+    Action.BACKUP_DELETE: NeedsPermission,
     Action.IMPORT: NeedsPermission,
+    Action.RESTORE: NeedsPermission,
+    Action.RECOVER: NeedsPermission,
+    Action.FINISH_RESTORE: Allowed,
     Action.SEED: Refused,
     Action.RESET: Refused,
     Action.CLEAR: Refused,
@@ -131,7 +137,16 @@ def test_what_destroys_is_named() -> None:
         Action.DROP_INDEXES,
         Action.RESET,
         Action.CLEAR,
+        Action.RESTORE,
         Action.RESTORE_OVER_DATA,
+        Action.RECOVER,
         Action.IMPORT,
     } == DESTRUCTIVE
-    assert {Action.REHEARSE, Action.BACKUP_CREATE, Action.EMBEDDED_SERVER} == READING
+    assert {
+        Action.REHEARSE,
+        Action.BACKUP_CREATE,
+        Action.BACKUP_DELETE,
+        Action.EXPORT,
+        Action.EXPORT_SENSITIVE,
+        Action.EMBEDDED_SERVER,
+    } == READING

@@ -53,3 +53,22 @@ def test_protected_blocks_nest_and_end_with_an_exception() -> None:
     with pytest.raises(RuntimeError):
         work()
     assert [*seen, stop.protecting] == [False, True, True, False]
+
+
+def test_the_time_of_one_run_is_not_that_of_the_next() -> None:
+    """Once the block is left its time has no meaning."""
+    stop = Stop()
+    with stop.within(0.0):
+        assert stop.wait(60), "does not sleep beyond its time"
+        with pytest.raises(CancelledError, match="the end of its time"):
+            stop.check()
+    stop.check()
+
+
+def test_a_request_outlives_the_time_of_a_run() -> None:
+    """And is what is named."""
+    stop = Stop()
+    with stop.within(0.0):
+        stop.request("SIGTERM")
+    with pytest.raises(CancelledError, match="SIGTERM"):
+        stop.check()

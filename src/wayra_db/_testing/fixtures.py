@@ -12,9 +12,12 @@ import pytest
 from wayra_db import testing
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pymongo.database import Database
 
     from wayra_db._testing.deployment import ServerUnderTest
+    from wayra_db._testing.seeded import SeededDatabase
     from wayra_db._testing.temporary import TemporaryServer
 
 
@@ -36,6 +39,31 @@ def wayra_database(wayra_server: ServerUnderTest) -> Iterator[Database[dict[str,
     with wayra_server.client() as client:
         yield client[name]
         client.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def wayra_project_folder(pytestconfig: pytest.Config) -> Path:
+    """The project whose seeds `wayra_seeded` has: --wayra-project, else the ini setting, else pytest's root folder."""
+    given = pytestconfig.getoption("--wayra-project")
+    if given:
+        return (pytestconfig.invocation_params.dir / str(given)).resolve()
+    return (pytestconfig.rootpath / str(pytestconfig.getini("wayra_project") or ".")).resolve()
+
+
+@pytest.fixture(scope="session")
+def wayra_seeded_session(wayra_server: ServerUnderTest, wayra_project_folder: Path) -> Iterator[SeededDatabase]:
+    """The one seeded database behind `wayra_seeded`, for fixtures that live as long and put it back by themselves."""
+    with testing.seeded_database(wayra_project_folder, wayra_server.uri) as seeded:
+        yield seeded
+
+
+@pytest.fixture
+def wayra_seeded(wayra_seeded_session: SeededDatabase) -> Iterator[Database[dict[str, Any]]]:
+    """A database with the project's collections, indexes and test seeds, the same for all tests and put back after
+    each.
+    """
+    yield wayra_seeded_session.database
+    wayra_seeded_session.put_back()
 
 
 @pytest.fixture(scope="session")

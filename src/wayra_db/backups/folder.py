@@ -11,8 +11,10 @@ import re
 import secrets
 import shutil
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -22,6 +24,7 @@ from wayra_db.errors import BackupError
 
 PARTIAL = re.compile(r"\.[A-Za-z0-9_][A-Za-z0-9._-]*\.partial-[0-9a-f]{16}")
 BLOCK = 1 << 20
+WRITE_BACK_BYTES = 16 << 20
 
 
 class HashedFile:
@@ -31,6 +34,7 @@ class HashedFile:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._file: IO[bytes] = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb", buffering=0)
         self._hash = hashlib.sha256()
+        self._on_its_way = 0
         self.size = 0
 
     def write(self, data: bytes | memoryview) -> int:
@@ -40,7 +44,20 @@ class HashedFile:
             view = view[self._file.write(view) :]
         self._hash.update(data)
         self.size += len(data)
+        if self.size - self._on_its_way >= WRITE_BACK_BYTES:
+            self._send_to_disk()
         return len(data)
+
+    def _send_to_disk(self) -> None:
+        """Have the system write what it has taken so far, so that little is left for the flush at the end, and the
+        backup does not push everything else out of the cache.
+        """
+        if sys.platform == "linux":
+            with suppress(OSError):
+                os.posix_fadvise(
+                    self._file.fileno(), self._on_its_way, self.size - self._on_its_way, os.POSIX_FADV_DONTNEED
+                )
+        self._on_its_way = self.size
 
     def flush(self) -> None:
         """Nothing is kept back."""
@@ -89,31 +106,84 @@ def new_folder(parent: Path, name: str) -> Iterator[NewFolder]:
     """
     target = parent / require_backup_name(name)
     parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _require_free(target)
-    partial = parent / f".{name}.partial-{secrets.token_hex(8)}"
-    partial.mkdir(mode=0o700)
+    require_free(target)
+    partial, claim = _claimed_folder(parent, name)
     try:
         yield NewFolder(partial)
-        _flush_folders(partial)
-        _require_free(target)
+        flush_folders(partial)
+        require_free(target)
         partial.rename(target)  # onto a folder with something in it, the system refuses
-        _flush(parent)
+        flush(parent)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
+    finally:
+        if claim is not None:
+            os.close(claim)
 
 
 def remove_partials(parent: Path, *, older_than_seconds: float, now: float) -> tuple[str, ...]:
-    """Remove what killed runs have left, once nothing in it has been written for so long; returns the names."""
+    """Remove what killed runs have left, once nothing in it has been written for so long; returns the names.
+
+    What a living process of this machine writes is never removed. Where the system cannot tell (Windows, some network
+    file systems), an hour must have passed.
+    """
     removed = []
     for path in sorted(parent.iterdir()) if parent.is_dir() else ():
         if not PARTIAL.fullmatch(path.name) or path.is_symlink() or not path.is_dir():
             continue
         newest = max((entry.lstat().st_mtime for entry in (path, *path.rglob("*"))), default=0.0)
-        if now - newest >= older_than_seconds:
-            shutil.rmtree(path)
-            removed.append(path.name)
+        claim = _claim(path)
+        if claim.held or now - newest < (older_than_seconds if claim.known else max(older_than_seconds, 3600.0)):
+            claim.close()
+            continue
+        shutil.rmtree(path)
+        claim.close()
+        removed.append(path.name)
     return tuple(removed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """Whether a living process writes a folder: `held` by another, or taken by this one as `descriptor`."""
+
+    known: bool
+    held: bool = False
+    descriptor: int | None = None
+
+    def close(self) -> None:
+        """Give it up."""
+        if self.descriptor is not None:
+            os.close(self.descriptor)
+
+
+def _claim(folder: Path) -> _Claim:
+    """Take the lock of a folder, which ends with the process however that ends."""
+    if sys.platform == "win32":
+        return _Claim(known=False)
+    import fcntl
+
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return _Claim(known=True, held=True)
+    except OSError:
+        os.close(descriptor)
+        return _Claim(known=False)
+    return _Claim(known=True, descriptor=descriptor)
+
+
+def _claimed_folder(parent: Path, name: str) -> tuple[Path, int | None]:
+    while True:
+        partial = parent / f".{name}.partial-{secrets.token_hex(8)}"
+        partial.mkdir(mode=0o700)
+        with suppress(FileNotFoundError):  # another run took it for a leftover, between these two lines
+            claim = _claim(partial)
+            if not claim.held and partial.exists():
+                return partial, claim.descriptor
+            claim.close()
 
 
 def open_file(folder: Path, name: str) -> IO[bytes]:
@@ -156,7 +226,8 @@ def hash_file(folder: Path, name: str) -> FileEntry:
     return FileEntry(size, digest.hexdigest())
 
 
-def _require_free(target: Path) -> None:
+def require_free(target: Path) -> None:
+    """Raise BackupError when a backup of this name is there."""
     if target.exists() or target.is_symlink():
         raise BackupError(
             f"there is a backup named {target.name} already; nothing was written",
@@ -164,12 +235,13 @@ def _require_free(target: Path) -> None:
         )
 
 
-def _flush_folders(folder: Path) -> None:
+def flush_folders(folder: Path) -> None:
+    """Flush a folder and all in it to the disk."""
     for current, _, _ in os.walk(folder):
-        _flush(Path(current))
+        flush(Path(current))
 
 
-def _flush(folder: Path) -> None:
+def flush(folder: Path) -> None:
     """A file's name is on the disk once its folder is; not every system lets a folder be opened."""
     with suppress(OSError, PermissionError):
         descriptor = os.open(folder, os.O_RDONLY)

@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import PurePosixPath
-from typing import Any, Literal
+from typing import Any, Literal, get_args
+
+from wayra_db.backups import shape
 
 FORMAT = 1
 FILE = "manifest.json"
@@ -70,6 +72,19 @@ class CollectionEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class OplogEntry:
+    """The oplog slice: where it lies, how much it is, and the positions it reaches from and to, both included."""
+
+    data: str
+    frames: str
+    documents: int
+    bytes: int
+    sha256: str
+    begin: tuple[int, int]
+    end: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
 class LeftOut:
     """A collection that is not in the backup, and why."""
 
@@ -96,6 +111,7 @@ class Manifest:
     redactions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     applied: tuple[int, ...] = ()
     collections: tuple[CollectionEntry, ...] = ()
+    oplog: OplogEntry | None = None
     files: Mapping[str, FileEntry] = field(default_factory=dict)
     left_out: tuple[LeftOut, ...] = ()
 
@@ -159,6 +175,17 @@ class Manifest:
                 }
                 for one in self.collections
             ],
+            "oplog": None
+            if self.oplog is None
+            else {
+                "data": self.oplog.data,
+                "frames": self.oplog.frames,
+                "documents": self.oplog.documents,
+                "bytes": self.oplog.bytes,
+                "sha256": self.oplog.sha256,
+                "begin": list(self.oplog.begin),
+                "end": list(self.oplog.end),
+            },
             "files": {path: {"size": file.size, "sha256": file.sha256} for path, file in sorted(self.files.items())},
             "leftOut": [{"name": one.name, "reason": one.reason} for one in self.left_out],
         }
@@ -167,20 +194,27 @@ class Manifest:
 def to_json(manifest: Manifest) -> str:
     """The text of the file, with its digest."""
     document = manifest.to_dict()
-    return json.dumps({**document, "digest": _digest(document)}, indent=1, ensure_ascii=False) + "\n"
+    return _written({**document, "digest": _digest(document)})
 
 
-def from_json(text: str) -> Manifest:
-    """The manifest that a file's text holds. Raises ManifestError with what is wrong, also for a wrong digest."""
+def from_json(content: bytes | str) -> Manifest:
+    """The manifest that a file holds. Raises ManifestError with what is wrong, also for a wrong digest.
+
+    A file in which any byte was changed is refused, also where the change means nothing as JSON.
+    """
     try:
+        text = content if isinstance(content, str) else content.decode("utf-8")
         document = json.loads(text)
         if not isinstance(document, dict):
             raise ManifestError("it is no JSON object")
         if document.get("format") != FORMAT:
             raise ManifestError(f"its format is {document.get('format')!r}, and this version reads {FORMAT}")
+        changed = text != _written(document)
         stated = document.pop("digest", None)
-        if stated != _digest(document):
-            raise ManifestError("it was changed after it was written: its digest does not match")
+        if changed or stated != _digest(document):
+            raise ManifestError("it was changed after it was written: its digest or its form does not match")
+        if problem := SHAPE(document, ""):
+            raise ManifestError(f"it cannot be read: {problem}")
         return _manifest(document)
     except ManifestError:
         raise
@@ -188,9 +222,84 @@ def from_json(text: str) -> Manifest:
         raise ManifestError(f"it cannot be read: {type(error).__name__}: {error}") from error
 
 
+def _written(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+def digest(manifest: Manifest) -> str:
+    """The digest that stands in the manifest's file; tells one backup, as it is, from every other."""
+    return _digest(manifest.to_dict())
+
+
 def _digest(document: Mapping[str, Any]) -> str:
     canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+_HASH = shape.matching(r"[0-9a-f]{64}", "a SHA-256 in hexadecimal")
+_COLLECTION = shape.Fields(
+    {
+        "name": shape.text,
+        "kind": shape.one_of(get_args(Kind)),
+        "uuid": shape.optional(shape.text),
+        "options": shape.Map(shape.anything),
+        "indexes": shape.Each(shape.Map(shape.anything)),
+        "documents": shape.number,
+        "bytes": shape.number,
+        "sha256": shape.text,  # empty for a view, which has no data
+        "data": shape.optional(shape.text),
+        "metadata": shape.text,
+        "frames": shape.optional(shape.text),
+    }
+)
+SHAPE = shape.Fields(
+    {
+        "id": shape.matching(r"[0-9a-f]{32}", "32 hexadecimal digits"),
+        "name": shape.text,
+        "reason": shape.one_of(get_args(Reason)),
+        "createdAt": shape.moment,
+        "finishedAt": shape.moment,
+        "tool": shape.Fields({"version": shape.text}),
+        "source": shape.Fields(
+            {
+                "database": shape.text,
+                "environment": shape.text,
+                "address": shape.text,
+                "serverVersion": shape.text,
+                "featureCompatibilityVersion": shape.optional(shape.text),
+                "topology": shape.text,
+            }
+        ),
+        "consistency": shape.Fields(
+            {
+                "kind": shape.one_of(get_args(ConsistencyKind)),
+                "at": shape.optional(shape.pair),
+                "note": shape.text,
+            }
+        ),
+        "compression": shape.Fields({"codec": shape.one_of(get_args(Codec)), "level": shape.optional(shape.number)}),
+        "encryption": shape.optional(shape.Fields({"recipients": shape.Each(shape.text)})),
+        "redacted": shape.switch,
+        "redactions": shape.Map(shape.Map(shape.text)),
+        "migrations": shape.Fields({"applied": shape.Each(shape.number)}),
+        "collections": shape.Each(_COLLECTION),
+        "oplog": shape.optional(
+            shape.Fields(
+                {
+                    "data": shape.text,
+                    "frames": shape.text,
+                    "documents": shape.number,
+                    "bytes": shape.number,
+                    "sha256": _HASH,
+                    "begin": shape.pair,
+                    "end": shape.pair,
+                }
+            )
+        ),
+        "files": shape.Map(shape.Fields({"size": shape.number, "sha256": _HASH})),
+        "leftOut": shape.Each(shape.Fields({"name": shape.text, "reason": shape.text})),
+    }
+)
 
 
 def _manifest(document: Mapping[str, Any]) -> Manifest:
@@ -219,6 +328,7 @@ def _manifest(document: Mapping[str, Any]) -> Manifest:
         redactions=document["redactions"],
         applied=tuple(document["migrations"]["applied"]),
         collections=tuple(_collection(one) for one in document["collections"]),
+        oplog=None if document["oplog"] is None else _oplog(document["oplog"]),
         files={safe_path(path): FileEntry(file["size"], file["sha256"]) for path, file in document["files"].items()},
         left_out=tuple(LeftOut(one["name"], one["reason"]) for one in document["leftOut"]),
     )
@@ -240,9 +350,23 @@ def _collection(one: Mapping[str, Any]) -> CollectionEntry:
     )
 
 
+def _oplog(one: Mapping[str, Any]) -> OplogEntry:
+    return OplogEntry(
+        data=safe_path(one["data"]),
+        frames=safe_path(one["frames"]),
+        documents=one["documents"],
+        bytes=one["bytes"],
+        sha256=one["sha256"],
+        begin=(one["begin"][0], one["begin"][1]),
+        end=(one["end"][0], one["end"][1]),
+    )
+
+
 def safe_path(path: str) -> str:
     """A path within a backup, as it stands in the manifest. Raises ManifestError when it leads out of the folder."""
     parts = PurePosixPath(path).parts
-    if not parts or path.startswith("/") or "\\" in path or "\0" in path or any(part in ("..", ".") for part in parts):
+    outside = path.startswith("/") or any(part in ("..", ".") for part in parts)
+    if not parts or outside or "\\" in path or min(path) < " ":
         raise ManifestError(f"it names a file outside the backup: {path!r}")
+    path.encode()  # raises ValueError for what no file system could name
     return path

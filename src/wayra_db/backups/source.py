@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from types import TracebackType
+from typing import Protocol, Self
 
 from wayra_db.backups.manifest import CollectionEntry, Manifest
 
@@ -19,20 +20,48 @@ class Chunk:
     offset: int
 
 
+# Called with the bytes that were read so far and all that there are, None where that is not known.
+Watch = Callable[[int, int | None], None]
+
+
 class BackupSource(Protocol):
     """An opened backup, for reading. Use as a context manager.
 
     Everything that does not fit is a BackupCorruptError with the file and the offset; a file that is missing is a
-    BackupIncompleteError. `manifest` is None for what mongodump has written.
+    BackupIncompleteError.
     """
 
-    name: str
-    manifest: Manifest | None
-    collections: Sequence[CollectionEntry]
+    @property
+    def name(self) -> str:
+        """The backup's name."""
+
+    @property
+    def database(self) -> str:
+        """The database that it was taken from."""
+
+    @property
+    def manifest(self) -> Manifest | None:
+        """What it says of itself; None for what mongodump has written."""
+
+    @property
+    def collections(self) -> Sequence[CollectionEntry]:
+        """What is in it."""
+
+    def check(self, watch: Watch | None = None) -> None:
+        """Read the whole backup once and compare it with every hash, length and checksum that it has.
+
+        Afterwards `collections` says how many documents and bytes each has, also where mongodump wrote none down.
+        `watch` may raise to stop it.
+        """
 
     def chunks(self, collection: CollectionEntry) -> Iterator[Chunk]:
         """The documents of a collection in the order of the file, each chunk checked against its hash where the backup
         has one. May be called for several collections side by side, from several threads.
+        """
+
+    def stream(self, collections: Sequence[CollectionEntry]) -> Iterator[tuple[CollectionEntry, Chunk]]:
+        """The documents of all these collections in one pass over the backup, in the order in which they lie in it;
+        those of one collection may be mixed with others'.
         """
 
     def oplog(self) -> Iterator[Chunk]:
@@ -40,3 +69,11 @@ class BackupSource(Protocol):
 
     def close(self) -> None:
         """Close its files."""
+
+    def __enter__(self) -> Self:
+        """The source itself."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""

@@ -37,6 +37,8 @@ COMMANDS = {
     "migrate": ("migrate", "Run, list, write and roll back migrations."),
     "seed": ("seed", "Fill the database with development or test data."),
     "indexes": ("indexes", "Compare declared indexes with live ones, build the missing."),
+    "backup": ("backup", "Make, verify and restore backups; export and import."),
+    "recover": ("recover", "Bring a lost database back from a backup."),
     "lock": ("lock", "Show who is changing the database, or free a lock by force."),
     "history": ("history", "Show who changed the database, and when."),
     "server": ("server", "Start, stop and look at the project's own MongoDB."),

@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-SECONDS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
-DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|d)?")
+SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(s|min|m|h|d)")
+WHOLE = re.compile(rf"[0-9]+(?:\.[0-9]+)?|(?:{PART.pattern}\s*)+")
 
 
 class Duration(click.ParamType[float]):
@@ -19,8 +20,8 @@ class Duration(click.ParamType[float]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """The seconds."""
         text = str(value).strip().lower()
-        parts = DURATION.findall(text)
-        seconds = sum(float(number) * SECONDS[unit] for number, unit in parts)
-        if not parts or DURATION.sub("", text).strip() or seconds <= 0:
+        parts = PART.findall(text) or [(text, "s")]
+        seconds = sum(float(number) * SECONDS[unit] for number, unit in parts) if WHOLE.fullmatch(text) else 0.0
+        if seconds <= 0:
             self.fail(f"{value!r} is no time; write it like 90s, 30m or 1h30m", param, ctx)
         return seconds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -23,38 +24,87 @@ NEXT = (
 )
 
 
-@command(examples=["wayra-db init", "wayra-db init --quick", "WAYRA_ENV=test wayra-db init --reset --yes"])
+no_safety_backup = click.option("--no-safety-backup", is_flag=True, help="Do not back up first what is lost.")
+
+
+@command(
+    examples=[
+        "wayra-db init",
+        "wayra-db init --quick",
+        "WAYRA_ENV=test wayra-db init --reset --yes",
+        "wayra-db init --from-backup latest",
+    ]
+)
 @click.option("--quick", is_flag=True, help="Only migrations and indexes.")
 @click.option("--reset", "with_reset", is_flag=True, help="Drop everything first, as `wayra-db reset` does.")
 @click.option(
     "--adopt", is_flag=True, help="Take over a database that holds data and was never initialised by wayra-db."
 )
-def init(run: Run, quick: bool, with_reset: bool, adopt: bool) -> None:
+@click.option(
+    "--from-backup",
+    is_flag=False,
+    flag_value="latest",
+    metavar="NAME|latest",
+    help="Restore a backup first, over what is there: latest is the newest intact one. See also `wayra-db recover`.",
+)
+@click.option("--identity", type=click.Path(path_type=Path), metavar="FILE", help="What opens an encrypted backup.")
+@no_safety_backup
+@click.option("--allow-production", is_flag=True, help="Permit --from-backup in production.")
+def init(
+    run: Run,
+    quick: bool,
+    with_reset: bool,
+    adopt: bool,
+    from_backup: str | None,
+    identity: Path | None,
+    no_safety_backup: bool,
+    allow_production: bool,
+) -> None:
     """Create, migrate, index and seed the database.
 
     Run it as often as you like: what is there is left alone, what is missing is made, and a run that was cut off is
     taken up where it stopped. The environment decides what is allowed: seeds never run in production.
     """
-    if quick and with_reset:
-        raise click.UsageError("--quick and --reset do not go together.")
-    project = run.project(adopt=adopt)
+    from wayra_db.environment import Action
+
+    if sum((quick, with_reset, from_backup is not None)) > 1:
+        raise click.UsageError("--quick, --reset and --from-backup do not go together.")
+    permitted = [Action.RECOVER, Action.BACKUP_CREATE] if allow_production else []
+    project = run.project(adopt=adopt, permitted=permitted)
     if with_reset:
-        _reset(run, project)
+        _reset(run, project, safety_backup=not no_safety_backup)
+        return
+    if from_backup is not None:
+        from wayra_db.cli.recover import recovered
+
+        project.require_before_connecting(Action.RECOVER)
+        report = recovered(
+            run,
+            project,
+            from_backup,
+            identity=identity,
+            safety_backup=not no_safety_backup,
+            dry_run=False,
+            with_seeds=True,
+        )
+        if report is not None:
+            _show(run, report)
         return
     _show(run, project.initializer.run(quick=quick))
 
 
 @command(examples=["wayra-db reset", "wayra-db reset --yes"])
-def reset(run: Run) -> None:
+@no_safety_backup
+def reset(run: Run, no_safety_backup: bool) -> None:
     """Drop all collections and initialise the database again.
 
-    Development and test only. Asks for the database's name. The tool's own log and lock stay. There is no way back:
-    dump what you want to keep.
+    Development and test only. Asks for the database's name. What is dropped is backed up first, and the command that
+    brings it back is shown. The tool's own log and lock stay.
     """
-    _reset(run, run.project())
+    _reset(run, run.project(), safety_backup=not no_safety_backup)
 
 
-def _reset(run: Run, project: Project) -> None:
+def _reset(run: Run, project: Project, *, safety_backup: bool) -> None:
     from wayra_db.environment import Action
 
     project.require_before_connecting(Action.RESET)
@@ -63,7 +113,11 @@ def _reset(run: Run, project: Project) -> None:
     stats = project.collection_stats()
     documents = plural(sum(one.documents for one in stats), "document")
     run.confirm(f"This drops {plural(len(stats), 'collection')} of database {name} with {documents}.", name)
-    _show(run, project.initializer.reset())
+    report = project.initializer.reset(safety_backup=safety_backup)
+    _show(run, report)
+    for step in report.steps:
+        if step.step == "safety":
+            run.output.note(f"\n{step.summary[0].upper()}{step.summary[1:]}")
 
 
 @command(examples=["wayra-db clear", "wayra-db clear --yes && wayra-db seed"])

@@ -157,6 +157,8 @@ _MIGRATION_SEVERITY: Mapping[str, tuple[Severity, str]] = {
     "pending": ("pending", "wayra-db migrate"),
     "out of order": ("problem", "Renumber the file to come last, or run it: wayra-db migrate --allow-out-of-order"),
     "failed": ("problem", _LOOK),
+    "running": ("note", ""),
+    "stopped": ("pending", "wayra-db migrate"),
     "interrupted": ("problem", _LOOK),
     "edited": ("problem", _LOOK),
     "missing file": ("problem", _LOOK),

@@ -15,17 +15,18 @@ from wayra_db.events import Observer, Progress, notify
 from wayra_db.migrations import checkpoints, ranges
 from wayra_db.migrations.model import Checkpoint, Direction
 from wayra_db.migrations.throttle import Throttle
-from wayra_db.mongo.errors import DUPLICATE_KEY, MAX_TIME_EXPIRED, NAMESPACE_NOT_FOUND, NO_SUCH_TRANSACTION
+from wayra_db.mongo.errors import DUPLICATE_KEY, MAX_TIME_EXPIRED, NAMESPACE_NOT_FOUND
 from wayra_db.stopping import Stop
+from wayra_db.units import SWALLOWED_ATTEMPTS, is_gone, swallowed, why_gone
 
 if TYPE_CHECKING:
     from wayra_db.locking import Lease
+    from wayra_db.mongo.client import Deployment
     from wayra_db.mongo.ports import Port
 
 LARGEST_SIZE = 100_000
 COUNT_MILLISECONDS = 2000
 ATTEMPTS = 10
-SWALLOWED_ATTEMPTS = 3
 
 # One request of a walk: called with the port, it answers, or returns what is to be awaited for the answer.
 Request = Callable[["Port"], Any]
@@ -73,7 +74,7 @@ class Run:
     lease: Lease
     observer: Observer
     stop: Stop
-    transactions: bool
+    deployment: Deployment
     redo_doubtful: bool
     walks: list[_Walk] = field(default_factory=list)
 
@@ -172,6 +173,7 @@ class _Walk:
 
     def steps(self) -> Steps:
         """What the walk does, a request or a batch at a time; a request's error is thrown in where it was made."""
+        self._safe_point()
         if self._key != "_id":
             yield from self._choose_index()
         yield from self._adopt()
@@ -182,13 +184,18 @@ class _Walk:
                 self._safe_point()
                 if not wait.pausing:
                     break
-            keys = yield from self._next_keys()
+            keys, last_is_shared = yield from self._next_keys()
             if keys:
-                yield from self._do(keys)
+                yield from self._do(keys, last_is_shared)
             else:
                 yield from self._store(replace(self.point, done=True, total=self.point.documents))
 
     def _safe_point(self) -> None:
+        if self._run.port.in_transaction:
+            raise BatchesError(
+                f"the loop over the batches of {self.point.collection} began before that of another had ended",
+                hint="Let one loop run to its end before the next begins.",
+            )
         self._run.stop.check()
         self._run.lease.check()
 
@@ -222,7 +229,6 @@ class _Walk:
         from pymongo.errors import OperationFailure
 
         run, walk = self._run, checkpoints.fingerprint(self._key, self._conditions)
-        self._safe_point()
         try:
             reply = yield lambda port: port.write(checkpoints.adopt(self.point, walk, epoch=run.lease.epoch))
         except OperationFailure as error:
@@ -262,8 +268,10 @@ class _Walk:
             return None
         return int(reply["n"])
 
-    def _next_keys(self) -> Generator[Request, Any, list[Any]]:
-        """The next keys in order, all in one bracket; none at the end."""
+    def _next_keys(self) -> Generator[Request, Any, tuple[list[Any], bool]]:
+        """The next keys in order, all in one bracket; none at the end. And whether documents that were not seen may
+        have the last of them as well.
+        """
         conditions = [self._conditions] if self._conditions else []
         conditions += [ranges.after(self._key, *self.point.last)] if self.point.last else []
         command = {
@@ -279,33 +287,46 @@ class _Walk:
         reply = yield lambda port: port.command(command)
         keys = [_value(document, self._key) for document in reply["cursor"]["firstBatch"]]
         try:
-            return keys[: ranges.first_bracket(keys)] if keys else []
+            count = ranges.first_bracket(keys) if keys else 0
         except ranges.UnrangedKeyError as error:
             raise BatchesError(
                 f"{self._key!r} of {self.point.collection} holds a value of type {error}: batches cannot go by that",
                 hint='Leave `key` out to go by "_id".',
             ) from error
+        return keys[:count], self._key != "_id" and count == self._size
 
-    def _do(self, keys: list[Any]) -> Steps:
+    def _do(self, keys: list[Any], last_is_shared: bool) -> Steps:
         """One batch: handed to the user's loop, and committed with its checkpoint when the loop asks for the next."""
         point, high = self.point, keys[-1]
         within = ranges.within(self._key, point.last[0] if point.last else None, high, from_start=not point.last)
         chosen = {"$and": [self._conditions, within]} if self._conditions else within
+        documents = (yield from self._count_shared(chosen)) if last_is_shared else len(keys)
         collection = self._run.port.database[point.collection]
-        batch = Batch(point.batches + 1, len(keys), chosen, collection)
+        batch = Batch(point.batches + 1, documents, chosen, collection)
         reached = replace(
-            point, last=(high,), doubt=(), batches=point.batches + 1, documents=point.documents + len(keys)
+            point, last=(high,), doubt=(), batches=point.batches + 1, documents=point.documents + documents
         )
-        if self._run.transactions:
+        if self._run.deployment.capabilities.transactions:
             yield from self._in_transaction(batch, reached)
         else:
             yield from self._in_doubt(batch, reached)
         self._report()
 
+    def _count_shared(self, chosen: Mapping[str, Any]) -> Generator[Request, Any, int]:
+        """How many documents are in a range at whose end several may have one value: a range takes all of them."""
+        reply = yield lambda port: port.command({"count": self.point.collection, "query": chosen, "hint": self._hint})
+        if reply["n"] > max(self._size, LARGEST_SIZE):
+            raise BatchesError(
+                f"{reply['n']:,} documents of {self.point.collection} would be one batch: too many have the same value "
+                f"of {self._key!r}",
+                hint='Leave `key` out to go by "_id".',
+            )
+        return int(reply["n"])
+
     def _in_transaction(self, batch: Batch, reached: Checkpoint) -> Steps:
         from pymongo.errors import PyMongoError
 
-        epoch = self._run.lease.epoch
+        epoch, deployment = self._run.lease.epoch, self._run.deployment
         advance = checkpoints.advance(reached, epoch=epoch)
         for attempt in range(1, ATTEMPTS + 1):
             self._run.lease.check()
@@ -316,12 +337,13 @@ class _Walk:
                 checkpoints.check_advanced(reply, epoch=epoch)
                 yield lambda port: port.commit()
             except PyMongoError as error:
+                port = self._run.port
                 yield lambda port: port.abort()
-                if getattr(error, "code", None) == NO_SUCH_TRANSACTION and attempt >= SWALLOWED_ATTEMPTS:
-                    raise BatchesError(
-                        f"a command failed inside batch {batch.number} and its exception was swallowed",
-                        hint="Let the exception out; the batch is then repeated or reported.",
-                    ) from error
+                why = why_gone(deployment, error, port.counts, port.began, in_batches=True)
+                if is_gone(error) and deployment.tally is None and attempt >= SWALLOWED_ATTEMPTS:
+                    why = why or swallowed("a command", in_batches=True)
+                if why is not None:
+                    raise why from error
                 if not error.has_error_label("TransientTransactionError") or attempt == ATTEMPTS:
                     raise
                 yield _sleep(min(0.02 * 2**attempt, 5.0))

@@ -25,7 +25,8 @@ def read_checkpoints(deployment: Deployment) -> dict[int, list[Checkpoint]]:
     """The checkpoints of every version that is under way, in their order. One find; writes nothing."""
     found: dict[int, list[Checkpoint]] = {}
     with translated(deployment.address):
-        for document in deployment.metadata[COLLECTION].find(sort=[("_id", 1)]):
+        stored = deployment.metadata[COLLECTION].with_options(codec_options=commands.any_date())
+        for document in stored.find(sort=[("_id", 1)]):
             found.setdefault(document["version"], []).append(decode(document))
     return found
 

@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Literal
 
 from wayra_db import sourcefile
-from wayra_db.errors import HookFailedError, LockError, MigrationLoadError
+from wayra_db.errors import CancelledError, HookFailedError, LockError, MigrationLoadError
 from wayra_db.migrations.model import Direction, MigrationPlan, PlannedStep
 from wayra_db.sourcefile import FunctionHeader, SourceFileError
 from wayra_db.units import UnitRunner, describe
@@ -55,8 +55,12 @@ class Hooks:
     functions: Mapping[str, FunctionHeader] = field(default_factory=dict)
     module: ModuleType | None = None
 
-    def call(self, name: str, units: UnitRunner, info: RunInfo, *, done: Sequence[int]) -> None:
-        """Run one hook if the project has it. Raises HookFailedError with the user's own line."""
+    def call(
+        self, name: str, units: UnitRunner, info: RunInfo, *, done: Sequence[int], with_values: bool = True
+    ) -> None:
+        """Run one hook if the project has it. Raises HookFailedError with the user's own line; without `with_values`
+        it does not repeat what the driver says, which may quote documents.
+        """
         header = self.functions.get(name)
         if header is None or self.path is None:
             return
@@ -64,14 +68,14 @@ class Hooks:
         try:
             with sourcefile.sibling_imports(self.path.parent):
                 units.run(lambda database, session: function(database, info), is_async=header.is_async)
-        except LockError:
+        except (LockError, CancelledError):
             raise
         except (Exception, SystemExit) as error:
             line = sourcefile.line_in(error, self.path)
             where = f"{self.path}:{line}" if line else str(self.path)
             applied = f"Done before it: {', '.join(map(str, done))}." if done else "No migration had run before it."
             raise HookFailedError(
-                f"the hook `{name}` failed at {where}: {describe(error)}",
+                f"the hook `{name}` failed at {where}: {describe(error, with_values=with_values)}",
                 path=self.path,
                 line=line,
                 hint=f"{applied} Fix it and run the command again.",

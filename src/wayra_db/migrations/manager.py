@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from wayra_db import audit
+from wayra_db import audit, locking
 from wayra_db.environment import Action
-from wayra_db.errors import HistoryMismatchError, VersionNotFoundError
+from wayra_db.errors import HistoryMismatchError, InterruptedMigrationError, VersionNotFoundError
 from wayra_db.guard import Guard
 from wayra_db.locking import Lease
 from wayra_db.migrations import checkpoints, history
@@ -72,17 +72,24 @@ class MigrationManager:
         return load_migrations(self._directory)
 
     def status(self) -> tuple[MigrationStatus, ...]:
-        """Every version with its state. One find, and one more for how far a half-done one is; writes nothing, and
-        never refuses because of a bad state.
+        """Every version with its state. One find, and two more where one is half-done: how far it is, and whether
+        somebody is at it. Writes nothing, and never refuses because of a bad state.
         """
         records, points = self._known()
-        return statuses(self.files(), records, points)
+        started = any(record.state is RecordState.STARTED for record in records.values())
+        return statuses(self.files(), records, points, runner=self._runner() if started else "")
 
     def plan(
         self, *, to: int | None = None, steps: int | None = None, allow_out_of_order: bool = False
     ) -> MigrationPlan:
         """What `up` would run now. Reads only; raises what `up` would refuse."""
         return self._planned(plan_up, self.files(), to=to, steps=steps, allow_out_of_order=allow_out_of_order)
+
+    def is_due(self, *, to: int | None = None, steps: int | None = None, allow_out_of_order: bool = False) -> bool:
+        """Whether `up` has something to run. Reads only; raises what `plan` raises, but for a half-done migration that
+        another runner is at right now: that is waited for, so it counts as due.
+        """
+        return self._has_steps(lambda: self.plan(to=to, steps=steps, allow_out_of_order=allow_out_of_order))
 
     def up(
         self,
@@ -91,19 +98,24 @@ class MigrationManager:
         steps: int | None = None,
         allow_out_of_order: bool = False,
         max_duration_seconds: float | None = None,
+        before: Callable[[MigrationPlan], None] | None = None,
     ) -> MigrationResult:
         """Run the pending migrations, up to version `to` or the next `steps`.
 
         Takes no lock and writes nothing when none is pending. Otherwise holds the lock, plans again under it, and runs
         each migration with its record. After `max_duration_seconds` it stops as on a signal: between two migrations or
-        two batches, with CancelledError. Raises RefusedError, LockHeldError, HistoryMismatchError,
+        two batches, with CancelledError. `before` is called with the plan, under the lock, before anything is changed;
+        what it raises stops the run. Raises RefusedError, LockHeldError, HistoryMismatchError,
         InterruptedMigrationError, MigrationLoadError, MigrationFailedError, HookFailedError.
         """
         plan = partial(self._planned, plan_up, self.files(), to=to, steps=steps, allow_out_of_order=allow_out_of_order)
-        if not plan().steps:
+        if not self._has_steps(plan):
             return MigrationResult("up", ())
         with self._guard.stop.within(max_duration_seconds), self._guard.changing(Action.MIGRATE, "migrate up") as lease:
-            return self._run(plan(), lease)
+            final = plan()
+            if before is not None and final.steps:
+                before(final)
+            return self._run(final, lease)
 
     def plan_rollback(self, *, version: int | None = None, steps: int | None = None) -> MigrationPlan:
         """What `rollback` would undo now. Reads only; raises what `rollback` would refuse."""
@@ -126,7 +138,7 @@ class MigrationManager:
             raise ValueError("say what to roll back: exactly one of version, steps or everything")
         self._guard.require(Action.ROLLBACK)
         plan = partial(self._planned, plan_rollback, self.files(), version=version, steps=steps)
-        if not plan().steps:
+        if not self._has_steps(plan):
             return MigrationResult("down", ())
         with (
             self._guard.stop.within(max_duration_seconds),
@@ -272,6 +284,18 @@ class MigrationManager:
         records = history.read_records(self._guard.deployment)
         half_done = any(record.is_half_done for record in records.values())
         return records, checkpoints.read_checkpoints(self._guard.deployment) if half_done else {}
+
+    def _has_steps(self, plan: Callable[[], MigrationPlan]) -> bool:
+        """Whether the plan holds any, asked without the lock: what looks half-done may be under way."""
+        try:
+            return bool(plan().steps)
+        except InterruptedMigrationError:
+            return bool(self._runner() or plan().steps)  # it may have ended between the two reads
+
+    def _runner(self) -> str:
+        """Who holds the lock now; empty when nobody does."""
+        lock = locking.read_state(self._guard.deployment)
+        return f"{lock.holder} on {lock.host}" if lock and lock.holder and not lock.expired else ""
 
     def _run(self, plan: MigrationPlan, lease: Lease) -> MigrationResult:
         commit = current_commit(self._directory)

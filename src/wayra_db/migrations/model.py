@@ -120,6 +120,7 @@ class Verdict(StrEnum):
 
     APPLIED = "applied"
     PENDING = "pending"
+    RUNNING = "running"
     FAILED = "failed"
     INTERRUPTED = "interrupted"
     STOPPED = "stopped"

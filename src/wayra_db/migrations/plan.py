@@ -151,25 +151,35 @@ def plan_baseline(files: Sequence[Migration], records: Mapping[int, Record], *, 
 
 
 def statuses(
-    files: Sequence[Migration], records: Mapping[int, Record], checkpoints: Checkpoints = MappingProxyType({})
+    files: Sequence[Migration],
+    records: Mapping[int, Record],
+    checkpoints: Checkpoints = MappingProxyType({}),
+    *,
+    runner: str = "",
 ) -> tuple[MigrationStatus, ...]:
-    """Every version that has a file or left something in the database, in order; never raises."""
+    """Every version that has a file or left something in the database, in order; never raises.
+
+    `runner` is who holds the lock now: what has been started and not ended is then under way.
+    """
     by_version = {migration.version: migration for migration in files}
     left = {version for version, record in records.items() if record.is_in_effect or record.is_half_done}
     return tuple(
-        _status(version, by_version.get(version), records.get(version), checkpoints.get(version, ()))
+        _status(version, by_version.get(version), records.get(version), checkpoints.get(version, ()), runner)
         for version in sorted({*by_version, *left})
     )
 
 
 def _status(
-    version: int, migration: Migration | None, record: Record | None, points: Sequence[Checkpoint]
+    version: int, migration: Migration | None, record: Record | None, points: Sequence[Checkpoint], runner: str
 ) -> MigrationStatus:
     name = migration.name if migration else record.name if record else ""
     if record is None or record.state is RecordState.ROLLED_BACK:
         return MigrationStatus(version, name, Verdict.PENDING, detail="rolled back" if record else "")
     verdict, detail, after = Verdict.APPLIED, "baseline: never ran here" if record.baseline else "", ""
-    if record.is_half_done:
+    if record.state is RecordState.STARTED and runner:
+        told = "; ".join(point.describe() for point in points if point.direction == record.direction)
+        verdict, detail = Verdict.RUNNING, f"{record.direction} by {runner}{f'; {told}' if told else ''}"
+    elif record.is_half_done:
         verdict = {RecordState.STARTED: Verdict.INTERRUPTED, RecordState.STOPPED: Verdict.STOPPED}.get(
             record.state, Verdict.FAILED
         )

@@ -29,6 +29,9 @@ BRACKETS: Sequence[tuple[str, tuple[str, ...]]] = (
     ("maxKey", ("maxKey",)),
 )
 _ORDER = {name: place for place, (name, _) in enumerate(BRACKETS)}
+# No range can be made of these. They are always taken to come later: the walk then meets them and says so, and never
+# passes over them.
+_UNRANGED = ("array", "regex", "dbPointer", "javascript", "javascriptWithScope")
 # Brackets with one value each: they are matched by equality.
 _SINGLE = frozenset({"minKey", _NULL, _NAN, "maxKey"})
 
@@ -78,15 +81,18 @@ def bracket(value: Any) -> str:
 def after(key: str, value: Any) -> Condition:
     """What comes after `value` in the order of `key`: the rest of its bracket and all later ones."""
     here = bracket(value)
-    later = BRACKETS[_ORDER[here] + 1 :]
     alternatives: list[Condition] = [] if here in _SINGLE else [{key: {"$gt": value}}]
+    if here == _NAN:
+        # `$type` calls NaN a number as well, so it would find it again and again.
+        alternatives, here = [{key: {"$gte": -math.inf}}], _NUMBER
+    later = BRACKETS[_ORDER[here] + 1 :]
     if any(name == _NULL for name, _ in later):
         alternatives.append({key: None})  # `$type` does not find a missing field, which sorts as null does
     if any(name == _NAN for name, _ in later):
         alternatives.append({key: math.nan})
-    if types := [known for name, names in later if name != _NULL for known in names]:
-        alternatives.append({key: {"$type": types}})
-    return {"$or": alternatives} if alternatives else {"$expr": False}
+    types = [known for name, names in later if name != _NULL for known in names]
+    alternatives.append({key: {"$type": [*types, *_UNRANGED]}})
+    return {"$or": alternatives}
 
 
 def within(key: str, low: Any, high: Any, *, from_start: bool) -> Condition:

@@ -47,13 +47,31 @@ class Move:
 
 
 def read_numbered(folder: Path) -> list[Numbered]:
-    """The migration files of a folder, by name alone: their numbers may clash. Runs no code."""
+    """The migration files of a folder, by name alone: their numbers may clash. Runs no code.
+
+    A file that has its old name still beside its new one, because a call of `apply_moves` was cut off, counts once.
+    """
+    left = set(_left_names(folder))
     found = []
     for path in sorted(folder.glob("*.py")):
-        if match := FILE_NAME.fullmatch(path.name):
+        if (match := FILE_NAME.fullmatch(path.name)) and path not in left:
             created = CREATED.search(sourcefile.read_source(path))
             found.append(Numbered(path, int(match["version"]), created[1] if created else ""))
     return found
+
+
+def _left_names(folder: Path) -> list[Path]:
+    """The old names of files that have a new one already: of two names of one file, the lower number."""
+    newest: dict[tuple[int, int], tuple[int, Path]] = {}
+    left = []
+    for path in sorted(folder.glob("*.py")):
+        if match := FILE_NAME.fullmatch(path.name):
+            status, mine = path.stat(), (int(match["version"]), path)
+            other = newest.setdefault((status.st_dev, status.st_ino), mine)
+            if other is not mine:
+                left.append(min(other, mine)[1])
+                newest[status.st_dev, status.st_ino] = max(other, mine)
+    return left
 
 
 def plan_moves(files: Sequence[Numbered], chosen: Sequence[Path] = ()) -> tuple[Move, ...]:
@@ -84,6 +102,8 @@ def apply_moves(folder: Path, moves: Sequence[Move]) -> None:
 
     Overwrites nothing. Cut off in between, it is finished by the next call.
     """
+    for name in _left_names(folder):
+        name.unlink()
     for move in moves:
         os.link(move.path, move.target)  # unlike a rename, this refuses to replace a file
         move.path.unlink()

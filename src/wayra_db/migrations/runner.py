@@ -8,12 +8,19 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wayra_db import sourcefile
 from wayra_db.context import call_with_context
 from wayra_db.environment import Environment
-from wayra_db.errors import CancelledError, ConnectionFailedError, LockError, MigrationFailedError, MigrationLoadError
+from wayra_db.errors import (
+    CancelledError,
+    ConnectionFailedError,
+    LockError,
+    MigrationFailedError,
+    MigrationLoadError,
+    WayraError,
+)
 from wayra_db.events import UnitFailed, UnitFinished, UnitStarted, notify
 from wayra_db.guard import Guard
 from wayra_db.locking import Lease
@@ -21,8 +28,12 @@ from wayra_db.migrations import batches, checkpoints, history, hooks
 from wayra_db.migrations.context import MigrationContext
 from wayra_db.migrations.model import MigrationPlan, PlannedStep, RecordState
 from wayra_db.mongo.commands import Command
+from wayra_db.mongo.errors import translate
 from wayra_db.mongo.ports import Port
 from wayra_db.units import UnitRunner, advice, describe
+
+if TYPE_CHECKING:
+    from pymongo.errors import PyMongoError
 
 logger = logging.getLogger("wayra_db.migrations")
 
@@ -63,12 +74,14 @@ def run_plan(
     with UnitRunner(guard.deployment, lease) as units:
         run = _Run(plan, guard, lease, units, commit)
 
+        with_values = guard.environment is not Environment.PRODUCTION
+
         def tell(name: str, step: PlannedStep | None = None, **ended: Any) -> None:
             if name not in around.functions:
                 return
             versions = [one.version for one in done]
             info = dataclasses.replace(hooks.run_info(plan, versions, step), **ended)
-            around.call(name, units, info, done=versions)
+            around.call(name, units, info, done=versions, with_values=with_values)
 
         tell("before_run")
         try:
@@ -83,7 +96,10 @@ def run_plan(
             raise  # nothing more may be written, or nothing can be
         except BaseException as error:
             outcome = "stopped" if isinstance(error, (CancelledError, KeyboardInterrupt)) else "failed"
-            tell("after_run", outcome=outcome, error=describe(error))
+            try:
+                tell("after_run", outcome=outcome, error=describe(error))
+            except WayraError as second:
+                logger.warning("%s", second.message)  # what went wrong first matters more
             raise
         tell("after_run", outcome="succeeded")
     return tuple(done)
@@ -175,31 +191,36 @@ class _Run:
 
     def _in_batches(self, step: PlannedStep, function: Callable[..., Any]) -> Mapping[str, int]:
         """Run it; where a transaction fails for a passing reason, go on from the checkpoint as after a crash."""
-        from pymongo.errors import PyMongoError
+        from pymongo.errors import ConnectionFailure
 
+        deployment = self._guard.deployment
         run: batches.Run | None = None
+        done, tries = -1, 0
 
         def call(port: Port) -> Any:
             nonlocal run
             run = self._walks(step, port)
             return function(port.database, self._context(step, None, run))
 
-        done, tries = -1, 0
-        while True:
-            try:
-                written = self._units.run_with_port(call, is_async=step.header.is_async, stop=self._guard.stop)
-            except PyMongoError as error:
-                reached = run.documents if run else 0
-                done, tries = reached, tries + 1 if reached == done else 0
-                passing = error.has_error_label("TransientTransactionError") and step.migration.retry != "manual"
-                if not passing or tries >= TRIES_WITHOUT_PROGRESS:
-                    raise
-                logger.info("%s: goes on after %s", _title(step), describe(error, with_values=False))
-                self._guard.stop.wait(0.1 * 2**tries)
-            else:
-                if run is not None:
-                    run.require_ended()
-                return written
+        def again(error: PyMongoError) -> bool:
+            nonlocal done, tries
+            reached = run.documents if run else 0
+            tries = 0 if reached > done else tries + 1
+            done = max(done, reached)
+            passing = _passes(error) and deployment.capabilities.transactions and step.migration.retry != "manual"
+            if not passing or tries >= TRIES_WITHOUT_PROGRESS:
+                return False
+            logger.info("%s: goes on after %s", _title(step), describe(error, with_values=False))
+            self._guard.stop.wait(0.1 * 2**tries)
+            return True
+
+        try:
+            written = self._units.run_with_port(call, is_async=step.header.is_async, stop=self._guard.stop, again=again)
+        except ConnectionFailure as error:
+            raise translate(error, deployment.address) from error  # no record can be written; it goes on from there
+        if run is not None:
+            run.require_ended()
+        return written
 
     def _walks(self, step: PlannedStep, port: Port) -> batches.Run:
         guard = self._guard
@@ -211,7 +232,7 @@ class _Run:
             lease=self._lease,
             observer=guard.observer,
             stop=guard.stop,
-            transactions=guard.deployment.capabilities.transactions,
+            deployment=guard.deployment,
             redo_doubtful=step.migration.retry == "safe",
         )
 
@@ -244,6 +265,16 @@ class _Run:
         return " ".join(f"{_title(step)}: {point.describe()}." for point in points)
 
 
+def _passes(error: PyMongoError) -> bool:
+    """Whether a batched migration may go on from its checkpoint after this: it says what has committed."""
+    from pymongo.errors import AutoReconnect, ServerSelectionTimeoutError
+
+    if isinstance(error, ServerSelectionTimeoutError):
+        return False  # the driver has waited for a server already
+    labels = ("TransientTransactionError", "UnknownTransactionCommitResult")
+    return isinstance(error, AutoReconnect) or any(error.has_error_label(label) for label in labels)
+
+
 def _title(step: PlannedStep) -> str:
     return f"{step.migration.version:04d} {step.migration.name}"
 
@@ -258,7 +289,10 @@ def _failure(step: PlannedStep, error: BaseException, done: list[int], *, with_v
     if step.atomic:
         hint = f"Nothing of it was kept. {advice(error) or f'Fix it and run `{command}` again.'}"
     elif step.header.batched:
-        hint = f"The batches before it stay and are not done again. {advice(error) or f'Fix it; `{command}` goes on.'}"
+        goes_on = f"Fix it; `{command}` goes on."
+        if step.migration.retry == "manual":
+            goes_on = "Fix it, then see `wayra-db migrate status`."
+        hint = f"The batches before it stay and are not done again. {advice(error) or goes_on}"
     else:
         hint = (
             f"It is not atomic ({step.reason}): what it did before that line stays. Fix it, then see "

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from wayra_db.mongo.ports import Port
 
 LOOK_SECONDS = 1.0
+AGAIN_SECONDS = 0.2
 SAY_SECONDS = 30.0
 
 Request = Callable[["Port"], Any]
@@ -27,15 +28,22 @@ class Throttle:
         self._name = name
         self._looked = float("-inf")
         self._said = float("-inf")
+        self._said_pausing = False
         self._wait = Wait()
         self._refused: set[str] = set()
+        self._delayed: frozenset[int] | None = None
 
     def look(self) -> Generator[Request, Any, Wait | None]:
         """The wait before the next batch, None for none; says for what it waits."""
         now = time.monotonic()
         if now - self._looked >= LOOK_SECONDS:
             self._looked = now
-            self._wait = decide((yield from self._read()))
+            found = decide((yield from self._read()))
+            if found.seconds and not self._wait.seconds:
+                # After a quiet time one write makes all others look that far behind, until they have it a moment later.
+                yield lambda port: port.sleep(AGAIN_SECONDS)
+                found = decide((yield from self._read()))
+            self._wait = found
             self._say(now)
         return self._wait if self._wait.seconds else None
 
@@ -44,7 +52,12 @@ class Throttle:
         hello = None if members else (yield from self._ask(server.HELLO))
         status = (yield from self._ask(server.STATUS)) or {}
         dirty, used = server.cache_shares(status) or (None, None)
-        lag = server.lag_of_members(members) if members else server.lag_of_majority(hello or {})
+        if members and self._delayed is None:
+            self._delayed = server.delayed_members((yield from self._ask(server.CONFIG)) or {})
+        if members:
+            lag = server.lag_of_members(members, besides=self._delayed or ())
+        else:
+            lag = server.lag_of_majority(hello or {})
         return Load(lag, server.holds_back(status), dirty, used)
 
     def _ask(self, command: Any) -> Generator[Request, Any, Any]:
@@ -61,9 +74,9 @@ class Throttle:
             return None
 
     def _say(self, now: float) -> None:
-        if self._wait.seconds and now - self._said >= SAY_SECONDS:
-            self._said = now
+        if self._wait.seconds and (now - self._said >= SAY_SECONDS or (self._wait.pausing and not self._said_pausing)):
+            self._said, self._said_pausing = now, self._wait.pausing
             doing = "pauses until that has passed" if self._wait.pausing else "goes slower"
             notify(self._observer, Notice(f"{self._name} {doing}: {self._wait.reason}", "warning"))
         elif not self._wait.seconds:
-            self._said = float("-inf")
+            self._said, self._said_pausing = float("-inf"), False

@@ -130,6 +130,17 @@ class Deployment:
             warnings.simplefilter("ignore")  # `connect` has said what there is to say of the URI
             return AsyncMongoClient(self._uri, **self._options)
 
+    def beside(self, database_name: str) -> Deployment:
+        """Another database on the same deployment, over the same client, which stays this one's."""
+        return Deployment(
+            self.client,
+            database_name,
+            address=self.address,
+            uri=self._uri,
+            options=self._options,
+            tally=self.tally,
+        )
+
     def close(self) -> None:
         """Close the client if it was made by `connect`."""
         if self._owned:

@@ -63,6 +63,13 @@ def check(reply: Mapping[str, Any]) -> None:
         raise WriteConcernError(concern.get("errmsg", "write concern failed"), concern.get("code"), concern)
 
 
+def end_transactions(session_id: Mapping[str, Any]) -> Command:
+    """The command that ends what a session has open on the server; for `admin`. After a commit that failed the driver
+    offers no abort, and the transaction would hold its locks for a minute or more.
+    """
+    return {"killSessions": [{"id": session_id["id"]}]}
+
+
 def transaction_options() -> dict[str, Any]:
     """How every transaction runs."""
     from pymongo import ReadPreference, WriteConcern
@@ -74,3 +81,10 @@ def transaction_options() -> dict[str, Any]:
         "write_concern": WriteConcern("majority"),
         "read_preference": ReadPreference.PRIMARY,
     }
+
+
+def any_date() -> Any:
+    """Dates outside Python's years come as numbers, and go back as they were."""
+    from bson.codec_options import CodecOptions, DatetimeConversion
+
+    return CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)

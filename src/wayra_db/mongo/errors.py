@@ -29,6 +29,7 @@ NAMESPACE_EXISTS = 48
 NAMESPACE_NOT_FOUND = 26
 MAX_TIME_EXPIRED = 50
 NO_SUCH_TRANSACTION = 251
+TRANSACTION_OUTLIVED = 290  # TransactionExceededLifetimeLimitSeconds: said to the command that was running
 OPERATION_NOT_SUPPORTED_IN_TRANSACTION = 263
 DUPLICATE_KEY = 11000
 # BadValue, FailedToParse, TypeMismatch, Overflow, CannotCreateIndex, InvalidOptions, InvalidNamespace,

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
-from wayra_db.mongo.commands import MAJORITY, transaction_options
+from wayra_db.mongo.commands import MAJORITY, any_date, end_transactions, transaction_options
 from wayra_db.stopping import Stop
 
 if TYPE_CHECKING:
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
     from wayra_db.mongo.client import Document
+    from wayra_db.mongo.tally import Counts
 
 COMMIT_SECONDS = 30.0
+COMMIT_PAUSE_SECONDS = 0.05
 
 Reply = Mapping[str, Any]
 
@@ -31,11 +33,19 @@ class Port(Protocol):
     """Requests to one database, and at most one transaction at a time.
 
     `begin` binds the session: until `commit`, `abort` or `close`, what the user calls on `database` joins the
-    transaction. `commit` repeats itself while its outcome is unknown, for at most half a minute. `close` ends a
-    transaction that is still open and may be called at any time.
+    transaction. `commit` repeats itself while its outcome is unknown, for at most half a minute;
+    when it fails, nothing of the transaction is left open. `close` ends a
+    transaction that is still open and may be called at any time. `counts` is what was written and not given up, `began`
+    when the newest transaction was, by the monotonic clock.
     """
 
     is_async: bool
+    counts: Counts
+    began: float
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open."""
 
     @property
     def database(self) -> Any:
@@ -74,15 +84,23 @@ class SyncPort:
 
     is_async = False
 
-    def __init__(self, database: Database[Document], session: ClientSession | None, stop: Stop) -> None:
+    def __init__(self, database: Database[Document], session: ClientSession | None, stop: Stop, counts: Counts) -> None:
         self.database = database
+        self.counts = counts
+        self.began = 0.0
+        self._mark = counts.mark()
         self._session = session
         self._stop = stop
         self._binding: Any = None
 
+    @property
+    def in_transaction(self) -> bool:
+        """As Port."""
+        return self._session is not None and self._session.in_transaction
+
     def command(self, command: Reply) -> Reply:
         """As Port."""
-        reply: Reply = self.database.command(dict(command), codec_options=_any_date())
+        reply: Reply = self.database.command(dict(command), codec_options=any_date())
         return reply
 
     def write(self, command: Reply) -> Reply:
@@ -100,6 +118,8 @@ class SyncPort:
     def begin(self) -> None:
         """As Port."""
         session = self._open_session()
+        self._mark, self.began = self.counts.mark(), time.monotonic()
+        self.counts.refused = None
         session.start_transaction(**transaction_options())
         self._binding = session.bind(end_session=False)
         self._binding.__enter__()
@@ -113,14 +133,24 @@ class SyncPort:
                 self._open_session().commit_transaction()
             except Exception as error:
                 if not _is_unknown(error) or time.monotonic() > deadline:
+                    self.counts.back_to(self._mark)
+                    self._end()
                     raise
+                time.sleep(COMMIT_PAUSE_SECONDS)
             else:
                 return
+
+    def _end(self) -> None:
+        from pymongo.errors import PyMongoError
+
+        with suppress(PyMongoError):
+            self.admin(end_transactions(self._open_session().session_id))
 
     def abort(self) -> None:
         """As Port."""
         self._unbind()
         if self._session is not None and self._session.in_transaction:
+            self.counts.back_to(self._mark)
             self._session.abort_transaction()
 
     def sleep(self, seconds: float) -> None:
@@ -147,15 +177,25 @@ class AsyncPort:
 
     is_async = True
 
-    def __init__(self, database: AsyncDatabase[Document], session: AsyncClientSession | None, stop: Stop) -> None:
+    def __init__(
+        self, database: AsyncDatabase[Document], session: AsyncClientSession | None, stop: Stop, counts: Counts
+    ) -> None:
         self.database = database
+        self.counts = counts
+        self.began = 0.0
+        self._mark = counts.mark()
         self._session = session
         self._stop = stop
         self._binding: Any = None
 
+    @property
+    def in_transaction(self) -> bool:
+        """As Port."""
+        return self._session is not None and self._session.in_transaction
+
     async def command(self, command: Reply) -> Reply:
         """As Port."""
-        reply: Reply = await self.database.command(dict(command), codec_options=_any_date())
+        reply: Reply = await self.database.command(dict(command), codec_options=any_date())
         return reply
 
     async def write(self, command: Reply) -> Reply:
@@ -173,6 +213,8 @@ class AsyncPort:
     async def begin(self) -> None:
         """As Port."""
         session = self._open_session()
+        self._mark, self.began = self.counts.mark(), time.monotonic()
+        self.counts.refused = None
         await session.start_transaction(**transaction_options())
         self._binding = session.bind(end_session=False)
         await self._binding.__aenter__()
@@ -186,14 +228,24 @@ class AsyncPort:
                 await self._open_session().commit_transaction()
             except Exception as error:
                 if not _is_unknown(error) or time.monotonic() > deadline:
+                    self.counts.back_to(self._mark)
+                    await self._end()
                     raise
+                await asyncio.sleep(COMMIT_PAUSE_SECONDS)
             else:
                 return
+
+    async def _end(self) -> None:
+        from pymongo.errors import PyMongoError
+
+        with suppress(PyMongoError):
+            await self.admin(end_transactions(self._open_session().session_id))
 
     async def abort(self) -> None:
         """As Port."""
         await self._unbind()
         if self._session is not None and self._session.in_transaction:
+            self.counts.back_to(self._mark)
             await self._session.abort_transaction()
 
     async def sleep(self, seconds: float) -> None:
@@ -224,10 +276,3 @@ def _is_unknown(error: Exception) -> bool:
     from pymongo.errors import PyMongoError
 
     return isinstance(error, PyMongoError) and error.has_error_label("UnknownTransactionCommitResult")
-
-
-def _any_date() -> Any:
-    """Dates outside Python's years come as numbers, and go back as they were."""
-    from bson.codec_options import CodecOptions, DatetimeConversion
-
-    return CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)

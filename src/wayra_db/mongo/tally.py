@@ -1,16 +1,22 @@
-"""What a user's unit wrote, counted from the server's replies, and the first of its commands that was refused."""
+"""What a user's unit wrote, counted from the server's replies, and the first of its commands that was refused.
+
+A seed's writes are also watched: which collections it wrote to, and the `_id`s of what it made.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pymongo import monitoring
 
 _WRITES = frozenset({"insert", "update", "delete", "findAndModify", "bulkWrite"})
 _OWN = "_wayra_"
+
+# The comment of inserts whose documents their writer notes by itself.
+NOTED = "noted by wayra-db"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +29,22 @@ class Refusal:
 
 @dataclass(slots=True)
 class Counts:
-    """Documents that were found and changed; `refused` is the first command that the server refused for good."""
+    """Documents found and changed; `refused` is the first command of a transaction that was refused for good."""
 
     matched: int = 0
     modified: int = 0
     inserted: int = 0
     deleted: int = 0
     refused: Refusal | None = None
+
+    def mark(self) -> Counts:
+        """The counts as they are now, to come back to when a transaction is given up."""
+        return replace(self)
+
+    def back_to(self, mark: Counts) -> None:
+        """Forget what was counted since `mark`, but not what was refused."""
+        for name in ("matched", "modified", "inserted", "deleted"):
+            setattr(self, name, getattr(mark, name))
 
     def to_dict(self) -> dict[str, int]:
         """The counts that are not zero."""
@@ -42,12 +57,33 @@ class Counts:
         return {name: number for name, number in found.items() if number}
 
 
+@dataclass(slots=True)
+class Watched:
+    """The collections of one database that were written to, and the `_id`s of the documents that were made in each.
+
+    What aggregations write by `$out` and `$merge` is not seen, nor what a client's own `bulk_write` makes.
+    """
+
+    database: str
+    collections: set[str] = field(default_factory=set)
+    made: dict[str, list[Any]] = field(default_factory=dict)
+
+    def clear(self) -> None:
+        """Forget it: a transaction is tried once more."""
+        self.collections.clear()
+        self.made.clear()
+
+
 class WriteTally(monitoring.CommandListener):
     """A listener that counts only inside `counting()`, and never the tool's own writes."""
 
     def __init__(self) -> None:
         self._counts: Counts | None = None
         self._pending: set[int] = set()
+        self._in_transaction: set[int] = set()
+        self._watched: Watched | None = None
+        self._inserting: dict[int, list[Any]] = {}
+        self._target: dict[int, str] = {}
 
     @contextmanager
     def counting(self) -> Iterator[Counts]:
@@ -58,32 +94,87 @@ class WriteTally(monitoring.CommandListener):
         finally:
             self._counts = None
             self._pending.clear()
+            self._in_transaction.clear()
+
+    @contextmanager
+    def watching(self, database: str) -> Iterator[Watched]:
+        """Watch what is written to a database within the block, on whichever thread; also counts only in `counting`."""
+        self._watched = watched = Watched(database)
+        try:
+            yield watched
+        finally:
+            self._watched = None
+            self._inserting.clear()
+            self._target.clear()
 
     def started(self, event: monitoring.CommandStartedEvent) -> None:
         """Remember the writes that are the user's."""
-        if self._counts is not None and not str(event.command.get(event.command_name, "")).startswith(_OWN):
+        target = str(event.command.get(event.command_name, ""))
+        if self._counts is not None and not target.startswith(_OWN):
             self._pending.add(event.request_id)
+            if event.command.get("autocommit") is False:
+                self._in_transaction.add(event.request_id)
+            self._watch(event, target)
+
+    def _watch(self, event: monitoring.CommandStartedEvent, target: str) -> None:
+        watched = self._watched
+        if watched is None or event.command_name not in _WRITES or event.database_name != watched.database:
+            return
+        self._target[event.request_id] = target
+        if event.command_name == "insert" and event.command.get("comment") != NOTED:
+            self._inserting[event.request_id] = [one["_id"] for one in event.command["documents"]]
 
     def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
         """Add what a write's reply says."""
         if event.request_id not in self._pending:
             return
-        self._pending.discard(event.request_id)
+        inside = self._ended(event.request_id)
         counts, reply = self._counts, event.reply
         if counts is None or event.command_name not in _WRITES:
             return
-        if errors := reply.get("writeErrors"):
+        self._note(event.request_id, event.command_name, reply)
+        if inside and (errors := reply.get("writeErrors")):
             counts.refused = counts.refused or Refusal(event.command_name, errors[0]["code"])
         _add(counts, event.command_name, reply)
+
+    def _note(self, request: int, command: str, reply: Mapping[str, Any]) -> None:
+        target, inserting = self._target.pop(request, None), self._inserting.pop(request, [])
+        if self._watched is None or target is None:
+            return
+        self._watched.collections.add(target)
+        if made := _made(inserting, command, reply):
+            self._watched.made.setdefault(target, []).extend(made)
 
     def failed(self, event: monitoring.CommandFailedEvent) -> None:
         """Remember the first failure that trying again cannot help."""
         if event.request_id not in self._pending:
             return
-        self._pending.discard(event.request_id)
+        inside = self._ended(event.request_id)
+        self._inserting.pop(event.request_id, None)
+        self._target.pop(event.request_id, None)
         code, labels = event.failure.get("code"), event.failure.get("errorLabels", ())
-        if self._counts is not None and code is not None and "TransientTransactionError" not in labels:
+        if self._counts is not None and inside and code is not None and "TransientTransactionError" not in labels:
             self._counts.refused = self._counts.refused or Refusal(event.command_name, code)
+
+    def _ended(self, request_id: int) -> bool:
+        """A command is answered; whether it was one of a transaction."""
+        inside = request_id in self._in_transaction
+        self._pending.discard(request_id)
+        self._in_transaction.discard(request_id)
+        return inside
+
+
+def _made(inserting: list[Any], command: str, reply: Mapping[str, Any]) -> list[Any]:
+    """The `_id`s of what a write has made."""
+    if command == "insert":
+        refused = {one["index"] for one in reply.get("writeErrors", ())}
+        return [identifier for number, identifier in enumerate(inserting) if number not in refused]
+    if command == "update":
+        return [one["_id"] for one in reply.get("upserted", ())]
+    if command == "findAndModify":
+        outcome = reply.get("lastErrorObject") or {}
+        return [outcome["upserted"]] if "upserted" in outcome else []
+    return []
 
 
 def _add(counts: Counts, command: str, reply: Mapping[str, Any]) -> None:

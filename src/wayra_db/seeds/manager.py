@@ -1,51 +1,24 @@
-"""SeedManager: plans, runs and reports the seeds of one folder on one database."""
+"""SeedManager: plans, runs, previews, clears and reports the seeds of one folder on one database."""
 
 from __future__ import annotations
 
-import logging
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
-from wayra_db import sourcefile
-from wayra_db.context import Context, call_with_context
 from wayra_db.environment import Action
-from wayra_db.errors import ConnectionFailedError, LockError, SeedFailedError, SeedLoadError
-from wayra_db.events import Notice, UnitFailed, UnitFinished, UnitStarted, notify
+from wayra_db.errors import SeedNotFoundError
 from wayra_db.guard import Guard
-from wayra_db.locking import Lease
-from wayra_db.mongo.commands import Command
+from wayra_db.mongo.errors import translated
 from wayra_db.seeds import history
+from wayra_db.seeds.clearing import clear_steps, count_made
 from wayra_db.seeds.loader import load_seeds
-from wayra_db.seeds.model import PlannedSeed, Seed, SeedPlan, SeedStatus
+from wayra_db.seeds.model import Seed, SeedPlan, SeedStatus
 from wayra_db.seeds.plan import plan_seeds, statuses
-from wayra_db.units import UnitRunner, Written, advice, describe
-
-logger = logging.getLogger("wayra_db.seeds")
-
-
-@dataclass(frozen=True, slots=True)
-class SeedResult:
-    """What a run did: each seed with its seconds, and the optional ones that failed with the reason."""
-
-    ran: tuple[tuple[str, float], ...]
-    failed: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def changed(self) -> bool:
-        """Whether anything ran."""
-        return bool(self.ran)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return {
-            "changed": self.changed,
-            "ran": [{"name": name, "seconds": round(seconds, 4)} for name, seconds in self.ran],
-            "failed": [{"name": name, "error": error} for name, error in self.failed],
-        }
+from wayra_db.seeds.preview import preview
+from wayra_db.seeds.results import SeedClearing, SeedPreview, SeedResult
+from wayra_db.seeds.run import SeedRun
+from wayra_db.seeds.runner import run_plan
+from wayra_db.seeds.scaffold import Kind, create_seed
 
 
 class SeedManager:
@@ -56,112 +29,102 @@ class SeedManager:
         self._directory = directory
 
     def files(self) -> tuple[Seed, ...]:
-        """The seed files, read without running them or touching the database."""
+        """The seeds in the order in which they run, read without running them or touching the database."""
         return load_seeds(self._directory)
+
+    def create(self, name: str, *, kind: Kind = "python") -> tuple[Path, ...]:
+        """Write a new seed file; needs no database. Returns the paths."""
+        return create_seed(self._directory, name, kind=kind)
 
     def status(self) -> tuple[SeedStatus, ...]:
         """Every seed with its state here. One find; writes nothing."""
         return statuses(self.files(), history.read_records(self._guard.deployment), self._guard.environment)
 
-    def plan(self, *, again: bool = False) -> SeedPlan:
-        """What `run` would run now. Reads only."""
+    def plan(self, names: Sequence[str] = (), *, again: bool = False) -> SeedPlan:
+        """Which seeds `run` would run now. One find; runs none of their code and writes nothing."""
         return plan_seeds(
             self.files(),
             history.read_records(self._guard.deployment),
             self._guard.environment,
             transactions=self._guard.deployment.capabilities.transactions,
             again=again,
+            names=names,
         )
 
-    def run(self, *, again: bool = False) -> SeedResult:
-        """Run this environment's seeds that have not run; with `again`, also those that have.
+    def preview(self, names: Sequence[str] = (), *, again: bool = False, fresh: bool = False) -> SeedPreview:
+        """What `run` would insert, change, and keep because a person edited it.
 
-        Refused in production. Takes no lock and writes nothing when none is due. A failing seed with `required = True`
-        stops the run with SeedFailedError; another is reported and the rest goes on. Raises RefusedError,
-        LockHeldError, SeedLoadError, SeedFailedError.
+        Runs the seeds, their own code included, in a transaction that is given up; nothing stays written. What cannot
+        join one is compared where that is enough, and else unknown. Refused in production. Raises RefusedError,
+        SeedLoadError, SeedNotFoundError.
         """
         self._guard.require(Action.SEED)
-        if not self.plan(again=again).run:
+        plan = self.plan(names, again=again or fresh)
+        return preview(plan, self._guard, fresh=_fresh(plan, names) if fresh else frozenset())
+
+    def run(self, names: Sequence[str] = (), *, again: bool = False, fresh: bool = False) -> SeedResult:
+        """Run this environment's seeds that have not run, or that say a newer version; or only `names` and what they
+        depend on.
+
+        With `again` also those that have run, and with `fresh` these after the documents that they made were deleted.
+        Refused in production. Takes no lock and writes nothing when none is due. A failing seed with `required = True`
+        stops the run with SeedFailedError; another is reported, what depends on it is skipped, and the rest goes on.
+        Raises RefusedError, LockHeldError, SeedLoadError, SeedNotFoundError, SeedFailedError, CancelledError.
+        """
+        self._guard.require(Action.SEED)
+        if not self.plan(names, again=again or fresh).run:
             return SeedResult(())
         with self._guard.changing(Action.SEED, "seed") as lease:
-            return self._run(self.plan(again=again), lease)
+            plan = self.plan(names, again=again or fresh)
+            return run_plan(plan, self._guard, lease, fresh=_fresh(plan, names) if fresh else frozenset())
 
-    def _run(self, plan: SeedPlan, lease: Lease) -> SeedResult:
-        modules = {planned.seed.name: _load(planned.seed) for planned in plan.run}
-        ran: list[tuple[str, float]] = []
-        failed: list[tuple[str, str]] = []
-        with UnitRunner(self._guard.deployment, lease) as units:
-            for planned in plan.run:
-                self._guard.stop.check()
-                started = time.monotonic()
-                try:
-                    with self._guard.stop.protected(), sourcefile.sibling_imports(planned.seed.path.parent):
-                        self._run_one(planned, modules[planned.seed.name], units, lease)
-                except SeedFailedError as error:
-                    if planned.seed.required:
-                        raise
-                    failed.append((planned.seed.name, error.message))
-                    notify(self._guard.observer, Notice(f"{error.message} (not required, going on)", "warning"))
-                else:
-                    ran.append((planned.seed.name, time.monotonic() - started))
-        return SeedResult(tuple(ran), tuple(failed))
+    def clearable(self, names: Sequence[str] = ()) -> SeedClearing:
+        """What `clear` would delete: how many documents each seed has made, some of which may be gone. Reads only."""
+        made = count_made(self._guard.deployment)
+        return SeedClearing({name: made[name] for name in self._clearable(names, made) if name in made})
 
-    def _run_one(self, planned: PlannedSeed, module: ModuleType, units: UnitRunner, lease: Lease) -> None:
-        seed = planned.seed
-        call = call_with_context(
-            module.seed,
-            takes_context=seed.takes_context,
-            make=lambda session: Context(seed.name, session, logger, self._guard.observer, self._guard.stop),
-        )
-        done = history.record_of(seed, done=True, epoch=lease.epoch)
-        event = {"event": "seed ran", "name": seed.name, "checksum": seed.checksum}
+    def clear(self, names: Sequence[str] = ()) -> SeedClearing:
+        """Delete the documents that seeds have made, with all edits made to them since, and forget that these ran.
 
-        def outcome(seconds: float, written: Written) -> tuple[Mapping[str, Any], Sequence[Command]]:
-            return {**event, "seconds": seconds, **written}, [done]
+        All seeds', or only those of `names`; also of seeds whose files are gone. What a seed only changed stays. It is
+        forgotten first that they ran, so that a clearing that is cut off is finished by the next one, and what is
+        missing then comes back with the next run. Development and test only. Raises RefusedError, LockHeldError.
+        """
+        guard = self._guard
+        guard.require(Action.CLEAR)
+        deleted: dict[str, dict[str, int]] = {}
+        with guard.changing(Action.CLEAR, "seed clear") as lease:
+            chosen = self._clearable(names)
+            if not chosen:
+                return SeedClearing({})
+            lease.write({"event": "seed clear started", "names": chosen}, history.forget(chosen))
 
-        started = time.monotonic()
-        notify(self._guard.observer, UnitStarted("seed", seed.name, "seed", planned.atomic))
-        try:
-            if planned.atomic:
-                units.run_atomic(call, outcome, is_async=seed.is_async)
-            else:
-                lease.write({**event, "event": "seed started"}, history.record_of(seed, done=False, epoch=lease.epoch))
-                written = units.run(call, is_async=seed.is_async)
-                lease.write({**event, **written}, done)
-        except (LockError, ConnectionFailedError):
-            raise
-        except (Exception, SystemExit) as error:
-            failure = _failure(planned, error)
-            notify(
-                self._guard.observer,
-                UnitFailed("seed", seed.name, "seed", time.monotonic() - started, failure.message),
-            )
-            said = describe(error, with_values=False)
-            units.record_failure(
-                {**event, "event": "seed failed", "error": said},
-                history.record_of(seed, done=False, epoch=lease.epoch, error=said),
-            )
-            raise failure from error
-        notify(self._guard.observer, UnitFinished("seed", seed.name, "seed", time.monotonic() - started))
+            def check() -> None:
+                guard.stop.check()
+                lease.check()
+
+            for name in reversed(chosen):
+                run = SeedRun(
+                    name, guard.deployment.database, None, is_async=False, observer=guard.observer, check=check
+                )
+                with translated(guard.deployment.address):
+                    deleted[name] = run.answer(clear_steps(run))
+            result = SeedClearing({name: counts for name, counts in deleted.items() if counts})
+            lease.write({"event": "seeds cleared", "names": chosen, "deleted": result.documents})
+        return result
+
+    def _clearable(self, names: Sequence[str], made: Mapping[str, Mapping[str, int]] | None = None) -> list[str]:
+        """The seeds that the database knows of, or those of `names`; one that it does not know of is an error."""
+        deployment = self._guard.deployment
+        known = {*history.read_records(deployment), *(count_made(deployment) if made is None else made)}
+        for name in names:
+            if name not in known:
+                raise SeedNotFoundError(
+                    f"this database knows of no seed {name!r}", name=name, hint="See `wayra-db seed status`."
+                )
+        return list(names) or sorted(known)
 
 
-def _load(seed: Seed) -> ModuleType:
-    try:
-        return sourcefile.load_module(seed.path, f"wayra_seed_{seed.name}")
-    except sourcefile.SourceFileError as error:
-        raise SeedLoadError(
-            error.message, path=seed.path, line=error.line, hint="Nothing has run; fix the file and try again."
-        ) from error
-
-
-def _failure(planned: PlannedSeed, error: BaseException) -> SeedFailedError:
-    seed = planned.seed
-    line = sourcefile.line_in(error, seed.path)
-    where = f"{seed.path}:{line}" if line else str(seed.path)
-    kept = "Nothing of it was kept." if planned.atomic else f"It is not atomic ({planned.reason}): what it did stays."
-    return SeedFailedError(
-        f"seed {seed.name} failed at {where}: {describe(error)}",
-        path=seed.path,
-        line=line,
-        hint=f"{kept} {advice(error) or 'Fix it and run `wayra-db seed` again.'}",
-    )
+def _fresh(plan: SeedPlan, names: Sequence[str]) -> frozenset[str]:
+    """Of a run of single seeds, these alone: what they depend on was not asked to be made anew."""
+    return frozenset(planned.seed.name for planned in plan.run if not names or planned.seed.name in names)

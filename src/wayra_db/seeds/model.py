@@ -10,10 +10,33 @@ from typing import Any
 
 from wayra_db.environment import Environment
 
+# A data file up to this size is read as a whole and goes into one transaction.
+LARGE_BYTES = 16_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """What the header of a data file says of its documents, and the size of the file."""
+
+    header: Path
+    collection: str
+    key: tuple[str, ...]
+    keep_edits: bool
+    size_bytes: int
+
+    @property
+    def large(self) -> bool:
+        """Whether it is too large for one transaction."""
+        return self.size_bytes > LARGE_BYTES
+
 
 @dataclass(frozen=True, slots=True)
 class Seed:
-    """A seed file, read by `ast`. Its name is the file's, without `.py`."""
+    """A seed file, read by `ast`, or a data file with its header. Its name is the file's, without the ending.
+
+    `collections` are those that it may write to, empty for any. `version`, where there is one, says in the place of the
+    `checksum` whether the seed has changed.
+    """
 
     name: str
     path: Path
@@ -25,17 +48,38 @@ class Seed:
     takes_context: bool
     transactional: bool | None
     blockers: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] = ()
+    collections: tuple[str, ...] = ()
+    version: int | None = None
+    data: DataFile | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "name": self.name,
+            "path": str(self.path),
+            "environments": [environment.value for environment in self.environments],
+            "required": self.required,
+            "description": self.description,
+            "dependsOn": list(self.depends_on),
+            "collections": list(self.collections),
+            "version": self.version,
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class SeedRecord:
-    """What the database knows of a seed: `done` is false when a run began or failed without ending well."""
+    """What the database knows of a seed: `done` is false when a run began or failed without ending well.
+
+    `version` is what the seed said when it ran; one that said none counts as version 1.
+    """
 
     name: str
     checksum: str
     done: bool
     at: datetime
     error: str = ""
+    version: int | None = None
 
 
 class SeedVerdict(StrEnum):
@@ -44,6 +88,7 @@ class SeedVerdict(StrEnum):
     PENDING = "pending"
     DONE = "done"
     CHANGED = "changed since it ran"
+    OUTDATED = "newer version"
     FAILED = "failed"
     OTHER_ENVIRONMENT = "other environment"
 

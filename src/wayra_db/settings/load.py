@@ -11,10 +11,11 @@ from typing import Any
 from wayra_db.environment import Environment
 from wayra_db.errors import ConfigError
 from wayra_db.settings.file import Layer, ProjectFile, find_project_file, read_project_file
-from wayra_db.settings.model import Origin, OriginKind, Settings
+from wayra_db.settings.model import KeepRules, Origin, OriginKind, Settings
 from wayra_db.settings.options import OPTIONS, Kind, Option, nearest_name
 from wayra_db.settings.uri import database_in_uri, database_name_problem
 
+KEEP = "backups.retention.keep_"
 _DEFAULT = Origin(OriginKind.DEFAULT)
 
 
@@ -61,6 +62,16 @@ def load_settings(
         lock_timeout_seconds=value["lock.timeout_seconds"],
         undeclared_indexes=value["indexes.undeclared"],
         allow_production_backups=value["backups.allow_production"],
+        s3_endpoint_url=value["backups.s3_endpoint_url"],
+        keep_rules=KeepRules(
+            **{
+                key.removeprefix(KEEP): chosen
+                for key, chosen in value.items()
+                if key.startswith(KEEP) and chosen is not None
+            }
+        ),
+        backup_codec=value["backups.codec"],
+        backup_recipients=_recipients(value["backups.recipients"], project_dir),
         _directories={
             key.partition(".")[2]: folder
             for key, option in OPTIONS.items()
@@ -145,6 +156,15 @@ def _mongod(mongod: str | None, origin: Origin) -> str | None:
     if mongod is not None and origin.path is not None and Path(mongod).name != mongod:
         return str(origin.path.parent / mongod)
     return mongod
+
+
+def _recipients(text: str | None, project_dir: Path | None) -> tuple[str, ...]:
+    """The recipients one by one; a file among them is seen from the project."""
+    found = []
+    for one in (part.strip() for part in (text or "").split(",")):
+        is_file = one and not one.startswith(("age1", "ssh-")) and not Path(one).is_absolute()
+        found.append(str(project_dir / one) if is_file and project_dir is not None else one)
+    return tuple(one for one in found if one)
 
 
 def _folder(key: str, text: str, origin: Origin, project_dir: Path | None) -> Path | None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from wayra_db.environment import Action, Allowed, Environment, check
 from wayra_db.errors import ConfigError
@@ -51,6 +51,28 @@ class SettingValue:
         return {"key": self.key, "value": self.value, "origin": str(self.origin), "kind": str(self.origin.kind)}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepRules:
+    """Which backups `prune` keeps: so many of the newest, and the newest of so many days, weeks, months and years.
+
+    `within` is a time like `30d` before the newest. `automatic` is the only rule for backups that the tool makes
+    before something risky; those made by hand all stay when there is no rule for them.
+    """
+
+    last: int | None = None
+    daily: int | None = None
+    weekly: int | None = None
+    monthly: int | None = None
+    yearly: int | None = None
+    within: str | None = None
+    automatic: int = 5
+
+    @property
+    def any(self) -> bool:
+        """Whether there is a rule for backups made by hand."""
+        return any((self.last, self.daily, self.weekly, self.monthly, self.yearly, self.within))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """Everything that was configured, checked and typed. Made by `load_settings`.
@@ -73,6 +95,10 @@ class Settings:
     lock_timeout_seconds: float
     undeclared_indexes: str
     allow_production_backups: bool
+    s3_endpoint_url: str | None
+    keep_rules: KeepRules
+    backup_codec: Literal["zstd", "gzip", "none"]
+    backup_recipients: tuple[str, ...]
     _directories: Mapping[str, Path] = field(default_factory=dict, repr=False)
     _origins: Mapping[str, Origin] = field(default_factory=dict, repr=False)
 
@@ -151,6 +177,10 @@ class Settings:
             "lock.timeout_seconds": self.lock_timeout_seconds,
             "indexes.undeclared": self.undeclared_indexes,
             "backups.allow_production": self.allow_production_backups,
+            "backups.s3_endpoint_url": self.s3_endpoint_url,
+            **{f"backups.retention.keep_{name}": value for name, value in asdict(self.keep_rules).items()},
+            "backups.codec": self.backup_codec,
+            "backups.recipients": ", ".join(self.backup_recipients) or None,
             **{f"directories.{name}": str(path) for name, path in self._directories.items()},
         }
         return [SettingValue(key, shown.get(key), self._origins[key]) for key in OPTIONS]

@@ -7,8 +7,10 @@ them equal.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import Enum
 from fnmatch import fnmatchcase
 from pathlib import PurePath
@@ -17,6 +19,10 @@ from typing import Any
 from wayra_db.environment import Environment
 from wayra_db.settings.uri import database_name_problem
 
+_MOST = 1_000_000
+_PERIOD = re.compile(r"([1-9]\d{0,4})([hdwmy])")
+_DAYS = {"d": 1, "w": 7, "m": 31, "y": 366}
+_CODECS = ("zstd", "gzip", "none")
 _LONGEST_SECONDS = 1e9  # some thirty years, and within what the driver and the system accept
 
 
@@ -28,8 +34,11 @@ class Kind(Enum):
     ENVIRONMENT = "one of development, test, production"
     FOLDER = "a folder"
     SECONDS = "a number of seconds"
+    COUNT = "a whole number of 0 or more"
+    PERIOD = "a time like 12h, 30d, 8w, 6m or 1y"
     SWITCH = "true or false"
     UNDECLARED = "one of report, hide, drop"
+    CODEC = "one of zstd, gzip, none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +66,8 @@ class Option:
             return self.parse_variable(text)
         if self.kind is Kind.SWITCH:
             return _switch(text)
+        if self.kind is Kind.COUNT:
+            return self.accept(int(text) if re.fullmatch(r"\d{1,9}", text.strip()) else text)
         if self.kind is Kind.SECONDS:
             try:
                 return self.accept(float(text))
@@ -72,10 +83,17 @@ class Option:
             case Kind.SECONDS, (int() | float()) if not isinstance(value, bool):
                 if 0 < value <= _LONGEST_SECONDS or (value == 0 and self.zero):
                     return float(value)
+            case Kind.COUNT, int() if not isinstance(value, bool) and 0 <= value <= _MOST:
+                return value
+            case Kind.PERIOD, str() if _PERIOD.fullmatch(value.strip()):
+                return value.strip()
             case Kind.ENVIRONMENT, str():
                 return _environment(value)
             case Kind.UNDECLARED, str() if value.strip().lower() in ("report", "hide", "drop"):
                 return value.strip().lower()
+            case Kind.CODEC, str():
+                if (name := value.strip().lower()) in _CODECS:
+                    return name
             case Kind.DATABASE_NAME, str():
                 if problem := database_name_problem(value):
                     raise ValueError(problem)
@@ -90,6 +108,15 @@ class Option:
         if self.kind is Kind.SECONDS:
             return f"must be {self.kind.value} above 0" + (f", or 0: {self.zero}" if self.zero else "")
         return f"must be {self.kind.value}"
+
+
+def period(text: str) -> timedelta:
+    """The time that a PERIOD stands for; a month is 31 days and a year 366. Raises ValueError."""
+    found = _PERIOD.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(f"must be {Kind.PERIOD.value}")
+    number, unit = int(found[1]), found[2]
+    return timedelta(hours=number) if unit == "h" else timedelta(days=number * _DAYS[unit])
 
 
 def _switch(text: str) -> bool:
@@ -219,6 +246,48 @@ _ALL = (
         "WAYRA_BACKUPS_ALLOW_PRODUCTION",
         "Whether production may be backed up at all; each backup then still asks for --allow-production.",
         default=False,
+    ),
+    Option(
+        "backups.codec",
+        Kind.CODEC,
+        "WAYRA_BACKUPS_CODEC",
+        "How backups are compressed; mongorestore reads those made with gzip or none.",
+        default="zstd",
+    ),
+    Option(
+        "backups.recipients",
+        Kind.TEXT,
+        "WAYRA_BACKUPS_RECIPIENTS",
+        "Whom backups are encrypted to: age recipients (age1...) or files of them, separated by commas.",
+    ),
+    Option(
+        "backups.s3_endpoint_url",
+        Kind.TEXT,
+        "WAYRA_S3_ENDPOINT_URL",
+        "Where another S3 than Amazon's answers, for backups in s3://; keys come from the usual AWS variables.",
+    ),
+    *(
+        Option(f"backups.retention.keep_{name}", Kind.COUNT, f"WAYRA_KEEP_{name.upper()}", f"`backup prune`: {help}")
+        for name, help in (
+            ("last", "how many of the newest backups stay."),
+            ("daily", "for how many days with a backup the newest of each stays."),
+            ("weekly", "for how many weeks with a backup the newest of each stays."),
+            ("monthly", "for how many months with a backup the newest of each stays."),
+            ("yearly", "for how many years with a backup the newest of each stays."),
+        )
+    ),
+    Option(
+        "backups.retention.keep_within",
+        Kind.PERIOD,
+        "WAYRA_KEEP_WITHIN",
+        "`backup prune`: backups that are younger than the newest by no more stay. Like 12h, 30d, 8w, 6m or 1y.",
+    ),
+    Option(
+        "backups.retention.keep_automatic",
+        Kind.COUNT,
+        "WAYRA_KEEP_AUTOMATIC",
+        "`backup prune`: how many stay of the backups that are made before a reset, restore or migration.",
+        default=5,
     ),
     Option(
         "directories.collections",

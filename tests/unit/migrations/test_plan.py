@@ -19,7 +19,7 @@ from wayra_db.errors import (
     OutOfOrderError,
     VersionNotFoundError,
 )
-from wayra_db.migrations.model import Direction, DirectionHeader, Migration, Record, RecordState, Verdict
+from wayra_db.migrations.model import Checkpoint, Direction, DirectionHeader, Migration, Record, RecordState, Verdict
 from wayra_db.migrations.plan import plan_rollback, plan_up, statuses
 
 STARTED, STOPPED, APPLIED, FAILED, ROLLED_BACK = RecordState
@@ -413,3 +413,14 @@ def test_any_status(files: list[Migration], records: dict[int, Record]) -> None:
     listed = [one.version for one in statuses(files, records)]
     assert listed == sorted(set(listed))
     assert {one.version for one in files} <= set(listed)
+
+
+def test_what_somebody_is_at_is_running_and_not_interrupted() -> None:
+    """A migration that was started, while the lock is held: whose it is and how far, and no advice to repeat it."""
+    points = {1: [Checkpoint(1, "up", 1, "users", documents=200, batches=2, total=1000)]}
+    begun = {1: record(1, STARTED)}
+    (status,) = statuses([file(1)], begun, points, runner="ada (pid 7) on db1")
+    assert (status.verdict, status.next) == (Verdict.RUNNING, "")
+    assert status.detail == "up by ada (pid 7) on db1; 200 of about 1,000 documents of users are done in 2 batches"
+    assert statuses([file(1)], begun, points)[0].verdict is Verdict.INTERRUPTED
+    assert statuses([file(1)], {1: half_done(1)}, points, runner="ada")[0].verdict is Verdict.FAILED

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -32,6 +32,8 @@ max_duration = click.option(
 @click.option("--allow-out-of-order", is_flag=True, help="Also run migrations older than one that was applied.")
 @click.option("--dry-run", is_flag=True, help="Show the plan and change nothing.")
 @max_duration
+@click.option("--backup", is_flag=True, help="First back up the collections that the migrations will touch.")
+@allow_production
 def up(
     run: Run,
     to: int | None,
@@ -39,16 +41,30 @@ def up(
     allow_out_of_order: bool,
     dry_run: bool,
     max_duration_seconds: float | None,
+    backup: bool,
+    allow_production: bool,
 ) -> None:
-    """Run the pending migrations in the order of their versions."""
-    migrations = run.project().migrations
+    """Run the pending migrations in the order of their versions.
+
+    With --backup, what they will touch is backed up first, whole, and an error names the command that puts it back.
+    Production asks for --allow-production for the backup.
+    """
+    from wayra_db.environment import Action
+
+    project = run.project(permitted=[Action.BACKUP_CREATE] if allow_production else [])
+    wanted: dict[str, Any] = {"to": to, "steps": steps, "allow_out_of_order": allow_out_of_order}
     if dry_run:
-        _show_plan(run.output, migrations.plan(to=to, steps=steps, allow_out_of_order=allow_out_of_order))
+        _show_plan(run.output, project.migrations.plan(**wanted))
         return
-    result = migrations.up(
-        to=to, steps=steps, allow_out_of_order=allow_out_of_order, max_duration_seconds=max_duration_seconds
-    )
-    run.output.document(result.to_dict())
+    wanted["max_duration_seconds"] = max_duration_seconds
+    made = None
+    if backup:
+        result, made = project.migrate_with_backup(**wanted)
+    else:
+        result = project.migrations.up(**wanted)
+    run.output.document({**result.to_dict(), "backup": made.manifest.name if made else None})
+    if made is not None:
+        run.output.note(f"Backed up before: {made.manifest.name}, {plural(made.manifest.documents, 'document')}.")
     if result.changed:
         run.output.line(f"Applied {plural(len(result.ran), 'migration')}.")
     else:
@@ -62,7 +78,7 @@ def status(run: Run, check: bool) -> int:
     output = run.output
     found = run.project().migrations.status()
     output.document({"migrations": [one.to_dict() for one in found]})
-    styles = {"applied": GOOD, "pending": WARN}
+    styles = {"applied": GOOD, "pending": WARN, "running": WARN, "stopped": WARN}
     rows = [
         [
             f"{one.version:04d}",

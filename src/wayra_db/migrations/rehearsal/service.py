@@ -13,10 +13,10 @@ from wayra_db.errors import AuthenticationError, UnsupportedDeploymentError, Way
 from wayra_db.events import Event, Notice, Observer, Progress
 from wayra_db.guard import Guard
 from wayra_db.migrations import hooks
+from wayra_db.migrations.affected import affected
 from wayra_db.migrations.manager import MigrationManager
 from wayra_db.migrations.model import Migration
 from wayra_db.migrations.rehearsal import copying, scratch, verdicts
-from wayra_db.migrations.rehearsal.affected import affected
 from wayra_db.migrations.rehearsal.compare import State
 from wayra_db.migrations.rehearsal.crash import Arena, Victim, share_of_kills
 from wayra_db.migrations.rehearsal.demands import Demands

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from wayra_db import sourcefile
-from wayra_db.migrations.rehearsal.affected import Affected, affected
+from wayra_db.migrations.affected import Affected, affected
 
 LIVE = ["archive.users", "orders", "trips", "users"]
 
