@@ -30,6 +30,10 @@ class Action(StrEnum):
     APPLY_SCHEMA = "apply_schema"
     APPLY_INDEXES = "apply_indexes"
     DROP_INDEXES = "drop_indexes"
+    PROVE_INDEXES = "prove_indexes"
+    SAMPLE_INDEXES = "sample_indexes"
+    PROFILE = "profile"
+    PROFILE_EVERYTHING = "profile_everything"
     SEED = "seed"
     RESET = "reset"
     CLEAR = "clear"
@@ -84,6 +88,15 @@ POLICY: Mapping[Action, Rule] = {
     Action.APPLY_SCHEMA: Rule("applying collections and validators", _YES, _YES, _YES),
     Action.APPLY_INDEXES: Rule("applying indexes", _YES, _YES, _YES),
     Action.DROP_INDEXES: Rule("dropping undeclared indexes", _YES, _YES, _WITH_FLAG),
+    Action.PROVE_INDEXES: Rule("trying indexes on a copy", _YES, _YES, _YES),
+    Action.SAMPLE_INDEXES: Rule("keeping how much indexes are used", _YES, _YES, _YES),
+    Action.PROFILE: Rule("recording slow operations with the profiler", _YES, _YES, _YES),
+    Action.PROFILE_EVERYTHING: Rule(
+        "recording every operation with the profiler",
+        _YES,
+        _YES,
+        Refused("Record the slow ones, for a while: wayra-db indexes profile on --level 1 --slow-ms 100 --for 10m."),
+    ),
     Action.SEED: Rule("seeding", _YES, _YES, _NOT_HERE),
     Action.RESET: Rule("resetting the database", _YES, _YES, _NOT_HERE),
     Action.CLEAR: Rule("clearing collections", _YES, _YES, _NOT_HERE),
@@ -114,7 +127,7 @@ DESTRUCTIVE = frozenset(
 
 # These change nothing in the database, so it need not be claimed. A claim for another environment still counts:
 # a backup of production under the name of development would slip past production's rule.
-READING = frozenset({Action.REHEARSE, Action.BACKUP_CREATE, Action.EMBEDDED_SERVER})
+READING = frozenset({Action.REHEARSE, Action.PROVE_INDEXES, Action.BACKUP_CREATE, Action.EMBEDDED_SERVER})
 
 
 def check(action: Action, environment: Environment, *, permitted: Collection[Action] = ()) -> Decision:
