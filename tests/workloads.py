@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pymongo.collection
 from pymongo.collation import Collation
 from pymongo.database import Database
 
@@ -21,7 +22,8 @@ WORDS = [
 ]
 ENGLISH = Collation("en", strength=2)
 
-Query = Callable[[Database[dict[str, Any]]], object]
+Collection = pymongo.collection.Collection[dict[str, Any]]
+Ask = Callable[[random.Random, Database[dict[str, Any]]], object]
 # Field: how many different values it has.
 NUMBERS = {"n2": 8, "n20": 20, "n500": 500, "n5000": 5000}
 STRINGS = {"s10": 10, "s200": 200}
@@ -61,9 +63,9 @@ class Workload:
         chance = random.Random(seed)
         for _ in range(times):
             for maker in self.makers:
-                maker(chance)(database)
+                maker(chance, database)
 
-    def _shape(self) -> Callable[[random.Random], Query]:
+    def _shape(self) -> Ask:
         chance, name = self._chance, self._chance.choice(self._collections)
         fields = chance.sample(self._conditions(), chance.choice((1, 1, 2, 2, 3)))
         kind = chance.choices(
@@ -85,42 +87,35 @@ class Workload:
         limit = chance.choice((1, 10, 20))
         second = chance.choice(self._conditions())
         key = chance.choice(("n20", "s10", "place.city"))
-        match kind:
-            case "find":
-                return lambda values: lambda db, q=conditions(values): list(db[name].find(q).limit(50))
-            case "sorted":
-                return lambda values: lambda db, q=conditions(values): list(db[name].find(q).sort(order).limit(limit))
-            case "or":
-                return lambda values: (
-                    lambda db, q={"$or": [conditions(values), second(values)]}: list(db[name].find(q).limit(50))
-                )
-            case "count":
-                return lambda values: lambda db, q=conditions(values): db[name].count_documents(q)
-            case "distinct":
-                return lambda values: lambda db, q=conditions(values): db[name].distinct(key, q)
-            case "update":
-                return lambda values: lambda db, q=conditions(values): db[name].update_one(q, {"$set": {"touched": 1}})
-            case "delete":
-                # Finds what update would; the values are out of reach, so that the data stays as it is.
-                return lambda values: lambda db, q=conditions(values): db[name].delete_many({**q, "n5000": -1})
-            case "aggregate":
-                stages = [{"$sort": dict(order)}, {"$limit": limit}]
-                return lambda values: (
-                    lambda db, q=conditions(values): list(db[name].aggregate([{"$match": q}, *stages]))
-                )
-            case "collation":
-                word = lambda values: values.choice(WORDS).upper() + str(values.randrange(300))  # noqa: E731
-                return lambda values: (
-                    lambda db, q={"name": word(values)}: list(
-                        db[name].find(q, collation=ENGLISH).sort(order[:1]).limit(limit)
-                    )
-                )
-            case _:
-                return lambda values: (
-                    lambda db, q=conditions(values): db[name].find_one_and_update(
-                        q, {"$set": {"touched": 2}}, sort=order
-                    )
-                )
+
+        def asked(values: random.Random, collection: Collection) -> object:
+            query = conditions(values)
+            match kind:
+                case "find":
+                    return list(collection.find(query).limit(50))
+                case "sorted":
+                    return list(collection.find(query).sort(order).limit(limit))
+                case "or":
+                    return list(collection.find({"$or": [query, second(values)]}).limit(50))
+                case "count":
+                    return collection.count_documents(query)
+                case "distinct":
+                    return collection.distinct(key, query)
+                case "update":
+                    return collection.update_one(query, {"$set": {"touched": 1}})
+                case "delete":
+                    # The value is out of reach, so that the data stays as it is.
+                    return collection.delete_many({**query, "n5000": -1})
+                case "aggregate":
+                    stages: list[dict[str, Any]] = [{"$match": query}, {"$sort": dict(order)}, {"$limit": limit}]
+                    return list(collection.aggregate(stages))
+                case "collation":
+                    word = values.choice(WORDS).upper() + str(values.randrange(300))
+                    return list(collection.find({"name": word}, collation=ENGLISH).sort(order[:1]).limit(limit))
+                case _:
+                    return collection.find_one_and_update(query, {"$set": {"touched": 2}}, sort=order)
+
+        return lambda values, database: asked(values, database[name])
 
     @staticmethod
     def _conditions() -> list[Callable[[random.Random], dict[str, Any]]]:

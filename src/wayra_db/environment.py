@@ -34,6 +34,8 @@ class Action(StrEnum):
     SAMPLE_INDEXES = "sample_indexes"
     PROFILE = "profile"
     PROFILE_EVERYTHING = "profile_everything"
+    EXPIRE_DOCUMENTS = "expire_documents"
+    INDEX_SENSITIVE_FIELDS = "index_sensitive_fields"
     SEED = "seed"
     RESET = "reset"
     CLEAR = "clear"
@@ -87,7 +89,21 @@ POLICY: Mapping[Action, Rule] = {
     Action.REHEARSE: Rule("rehearsing migrations on a copy", _YES, _YES, _YES),
     Action.APPLY_SCHEMA: Rule("applying collections and validators", _YES, _YES, _YES),
     Action.APPLY_INDEXES: Rule("applying indexes", _YES, _YES, _YES),
-    Action.DROP_INDEXES: Rule("dropping undeclared indexes", _YES, _YES, _WITH_FLAG),
+    Action.DROP_INDEXES: Rule(
+        "dropping indexes",
+        _YES,
+        _YES,
+        NeedsPermission("Say so: wayra-db indexes apply --allow-production, or indexes retire for a single one."),
+    ),
+    Action.EXPIRE_DOCUMENTS: Rule(
+        "letting documents expire", _YES, _YES, NeedsPermission("Say so: wayra-db indexes apply --allow-expiry.")
+    ),
+    Action.INDEX_SENSITIVE_FIELDS: Rule(
+        "a text or wildcard index over sensitive fields",
+        _YES,
+        _YES,
+        NeedsPermission("Say so: wayra-db indexes apply --allow-sensitive."),
+    ),
     Action.PROVE_INDEXES: Rule("trying indexes on a copy", _YES, _YES, _YES),
     Action.SAMPLE_INDEXES: Rule("keeping how much indexes are used", _YES, _YES, _YES),
     Action.PROFILE: Rule("recording slow operations with the profiler", _YES, _YES, _YES),

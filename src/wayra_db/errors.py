@@ -34,7 +34,8 @@ WayraError
 │   └── RedactedBackupError
 ├── SchemaError(collection)
 ├── IndexManagementError
-│   └── DuplicateKeysError(index, samples)
+│   ├── DuplicateKeysError(index, samples)
+│   └── IndexValidationError(problems)
 ├── DatabaseOperationError(code)
 ├── StepFailedError(step, done, not_done)
 └── ServerError
@@ -398,6 +399,14 @@ class DuplicateKeysError(IndexManagementError):
         super().__init__(message, hint=hint)
         self.index = index
         self.samples = tuple(samples)
+
+
+class IndexValidationError(IndexManagementError):
+    """An index plan breaks a rule of the server or of the project; `problems` lists each. Nothing was changed."""
+
+    def __init__(self, message: str, *, problems: Sequence[Mapping[str, Any]] = (), hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.problems = tuple(problems)
 
 
 # --- the initializer -----------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from wayra_db.events import Progress, StepFailed, StepFinished, StepStarted, not
 from wayra_db.guard import Guard
 from wayra_db.health.collections import read_stats
 from wayra_db.indexes import IndexManager
+from wayra_db.indexes import history as index_history
 from wayra_db.locking import Lease
 from wayra_db.meta import Marker
 from wayra_db.migrations import MigrationManager, checkpoints
@@ -218,6 +219,7 @@ class DatabaseInitializer:
                 migration_history.forget_all(),
                 checkpoints.forget_all(),
                 seed_history.forget_all(),
+                index_history.forget_all(),
                 meta.store_marker(Marker(here)),
             )
         summary = f"dropped {_count(len(names), 'collection')}" if names else "was empty"
@@ -331,6 +333,10 @@ class DatabaseInitializer:
         parts = [f"created {len(result.created)}"] if result.created else []
         if result.modified:
             parts.append(f"changed {len(result.modified)}")
+        if result.replaced:
+            parts.append(f"replaced {len(result.replaced)}")
+        if gone := len(result.hidden) + len(result.dropped):
+            parts.append(f"hid or dropped {gone}")
         return ", ".join(parts)
 
     def _seed(self) -> str:

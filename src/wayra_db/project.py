@@ -218,7 +218,7 @@ class Project:
         """The index manager."""
         from wayra_db.indexes import IndexManager
 
-        return IndexManager(self.guard, self.schema)
+        return IndexManager(self.guard, self.schema, undeclared=self.settings.undeclared_indexes)
 
     @cached_property
     def backups(self) -> BackupManager:
@@ -311,14 +311,15 @@ class Project:
                         options.get("validationAction", "error"),
                     )
                 )
-        missing = self.indexes.plan().of(Step.CREATE, Step.WAIT)
-        indexes = [DeclaredIndex(one.collection, one.document) for one in missing if one.document.get("unique")]
+        coming = self.indexes.plan().of(Step.CREATE, Step.WAIT, Step.CONVERT, Step.SWAP, Step.REBUILD)
+        indexes = [DeclaredIndex(one.collection, one.document) for one in coming if one.document.get("unique")]
         return Declared(tuple(validators), tuple(indexes))
 
     def declared_changes(self) -> DeclaredChanges:
         """What a migration would have to do to make the database as declared. Reads only."""
+        from wayra_db.indexes.asking import ask
         from wayra_db.indexes.live import read_indexes
-        from wayra_db.indexes.plan import Step, plan_indexes
+        from wayra_db.indexes.plan import Rules, Step, open_questions, plan_indexes
         from wayra_db.migrations.autogenerate import compare
         from wayra_db.schema.live import read_collections
 
@@ -326,15 +327,17 @@ class Project:
         live = read_collections(self.deployment)
         # A view has no indexes to ask for; that it is one is a difference of its own.
         indexed = [one for one in declared if one.name not in live or live[one.name].kind != "view"]
-        plan = plan_indexes(
-            {one.name: one.index_documents() for one in indexed},
-            read_indexes(self.deployment, [one.name for one in indexed]),
-            {one.name: one.create_options().get("collation") for one in indexed},
-        )
+        documents = {one.name: one.index_documents() for one in indexed}
+        found = read_indexes(self.deployment, documents)
+        collations = {one.name: one.create_options().get("collation") for one in indexed}
+        questions = open_questions(documents, found, collations)
+        rules = Rules(answers=ask(self.deployment, questions)) if questions else Rules()
+        plan = plan_indexes(documents, found, collations, rules)
+        differing = (Step.CREATE, Step.CHANGE, Step.CONVERT, Step.SWAP, Step.REBUILD)
         return compare(
             declared,
             live,
-            [_index_change(index) for index in plan.of(Step.CREATE, Step.MODIFY, Step.CONFLICT)],
+            [_index_change(index) for index in plan.of(*differing)],
             [f"index {index.collection}.{index.name}" for index in plan.of(Step.UNDECLARED)],
         )
 
@@ -380,9 +383,7 @@ class Project:
             if one.verdict != "applied"
         ]
         schema, indexes = self._schema_summary(read_collections(self.deployment)), self._index_summary()
-        return CheckReport(
-            report, tuple(unfinished), (*schema.drift, *schema.conflicts, *indexes.drift, *indexes.conflicts)
-        )
+        return CheckReport(report, tuple(unfinished), (*schema.drift, *schema.conflicts, *indexes.drift))
 
     def set_environment(self, name: str) -> None:
         """Write another environment's name into the database, which then belongs to that one.
@@ -494,20 +495,14 @@ class Project:
 
     def _index_summary(self) -> IndexSummary:
         from wayra_db.health.status import IndexSummary
-        from wayra_db.indexes.plan import Step
+        from wayra_db.indexes.plan import ACTING, Step
 
         plan = self.indexes.plan()
-        words = {Step.CREATE: "is missing", Step.MODIFY: "differs:", Step.WAIT: "is", Step.CONFLICT: "is"}
-
-        def said(*steps: Step) -> tuple[str, ...]:
-            return tuple(
-                f"index {one.collection}.{one.name} {words[one.step]} {one.detail}".strip() for one in plan.of(*steps)
-            )
-
-        drift, conflicts = said(Step.CREATE, Step.MODIFY, Step.WAIT), said(Step.CONFLICT)
-        undeclared = tuple(f"{one.collection}.{one.name}" for one in plan.of(Step.UNDECLARED))
+        drift = tuple(f"index {one.namespace} {_drift(one)}" for one in plan.of(*ACTING))
+        undeclared = tuple(one.namespace for one in plan.of(Step.UNDECLARED))
         kept = len(plan.of(Step.KEEP))
-        return IndexSummary(kept + len(drift) + len(conflicts), kept, drift, undeclared, conflicts)
+        declared = sum(len(collection.indexes) for collection in self.schema.collections)
+        return IndexSummary(declared, kept, drift, undeclared)
 
 
 def _embedded_is_silent(error: ConnectionFailedError) -> ConnectionFailedError:
@@ -520,14 +515,31 @@ def _embedded_is_silent(error: ConnectionFailedError) -> ConnectionFailedError:
     )
 
 
+def _drift(index: PlannedIndex) -> str:
+    """What is wrong with an index, behind its name."""
+    from wayra_db.indexes.plan import Step
+
+    words = {
+        Step.CREATE: "is missing",
+        Step.WAIT: "is still being built",
+        Step.CONVERT: "is not unique",
+        Step.HIDE: "is not declared, and is to be hidden",
+        Step.DROP: "is not declared, and is to be dropped",
+    }
+    return words.get(index.step) or f"differs: {index.detail}"
+
+
 def _index_change(index: PlannedIndex) -> IndexChange:
     """A planned index in the words of migrations, which know nothing of the index manager."""
     from wayra_db.indexes.plan import Step
     from wayra_db.migrations.autogenerate import IndexChange
 
-    if index.step is not Step.MODIFY:
-        return IndexChange(index.collection, index.live, index.document)
-    after = {**(index.live or {}), **index.document}
-    if not after.get("hidden"):
-        after.pop("hidden", None)
-    return IndexChange(index.collection, index.live, after, index.document)
+    if index.step is Step.CREATE:
+        return IndexChange(index.collection, None, index.document)
+    if index.step is not Step.CHANGE:
+        return IndexChange(index.collection, index.live, index.declared)
+    after = {**(index.live or {}), **index.changes}
+    for flag in ("hidden", "prepareUnique"):
+        if not after.get(flag):
+            after.pop(flag, None)
+    return IndexChange(index.collection, index.live, after, index.changes)

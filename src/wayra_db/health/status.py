@@ -50,15 +50,12 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class IndexSummary:
-    """How many indexes are declared, how many of them live as declared, and what differs, in words: `drift` can be
-    applied, `conflicts` cannot.
-    """
+    """How many indexes are declared, how many of them live as declared, and what differs, in words."""
 
     declared: int
     live: int
     drift: tuple[str, ...] = ()
     undeclared: tuple[str, ...] = ()
-    conflicts: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -67,7 +64,6 @@ class IndexSummary:
             "live": self.live,
             "drift": list(self.drift),
             "undeclared": list(self.undeclared),
-            "conflicts": list(self.conflicts),
         }
 
 
@@ -193,8 +189,6 @@ def verdict(status: Status) -> tuple[Finding, ...]:
         found += [Finding("note", f"collection {name} is not declared") for name in status.schema.undeclared]
     if status.indexes:
         found += [Finding("pending", drift, "wayra-db indexes apply") for drift in status.indexes.drift]
-        dropped = "Correct the declaration, or drop the live index in a migration."
-        found += [Finding("problem", conflict, dropped) for conflict in status.indexes.conflicts]
         found += [Finding("note", f"index {name} is not declared") for name in status.indexes.undeclared]
     found += _of_units("seed", [(unit.name, unit.verdict) for unit in status.seeds or ()], _SEED_SEVERITY)
     if gate:

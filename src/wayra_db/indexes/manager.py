@@ -1,148 +1,305 @@
-"""IndexManager: plans and applies the declared indexes."""
+"""IndexManager: plans, validates, applies, retires and undoes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
+from wayra_db import locking
 from wayra_db.environment import Action
-from wayra_db.errors import DuplicateKeysError, IndexManagementError, WayraError
+from wayra_db.errors import IndexManagementError
 from wayra_db.guard import Guard
+from wayra_db.indexes import asking, facts, history
+from wayra_db.indexes.apply import Applier, How, tell_interrupted
+from wayra_db.indexes.builds import OnStop, leave
+from wayra_db.indexes.changes import came_to_pass, undo_plan
+from wayra_db.indexes.checks import Problem, needs_drop
+from wayra_db.indexes.history import Change, Record
 from wayra_db.indexes.live import read_indexes
-from wayra_db.indexes.plan import IndexDocument, IndexPlan, PlannedIndex, Step, plan_indexes
-from wayra_db.indexes.watch import build_progress
-from wayra_db.mongo.errors import DUPLICATE_KEY, is_refused_as_written, translate
+from wayra_db.indexes.plan import (
+    BUILDING,
+    Declared,
+    IndexPlan,
+    PlannedIndex,
+    Rules,
+    Step,
+    Undeclared,
+    open_questions,
+    plan_indexes,
+)
+from wayra_db.indexes.retire import Retirement, RetireResult, split_namespace
+from wayra_db.indexes.spec import Context, IndexDocument, definition, differences, is_building
+from wayra_db.indexes.validation import Validator
 from wayra_db.schema.manager import SchemaManager
 
-if TYPE_CHECKING:
-    from pymongo.errors import OperationFailure
+WATCH_SECONDS = 10.0
+PARALLEL = 2
 
 
 @dataclass(frozen=True, slots=True)
 class IndexResult:
-    """The indexes that were created and changed, each as `collection.name`."""
+    """What was done to which indexes, each as `collection.name`.
+
+    `replaced` were built anew in the place of another; `kept` are undeclared ones that were to be dropped and are in
+    use, with the reason.
+    """
 
     created: tuple[str, ...] = ()
     modified: tuple[str, ...] = ()
+    replaced: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    kept: tuple[tuple[str, str], ...] = ()
+    interrupted: tuple[str, ...] = ()
 
     @property
     def changed(self) -> bool:
         """Whether anything was written."""
-        return bool(self.created or self.modified)
+        return bool(self.created or self.modified or self.replaced or self.hidden or self.dropped)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
-        return {"changed": self.changed, "created": list(self.created), "modified": list(self.modified)}
+        return {
+            "changed": self.changed,
+            "created": list(self.created),
+            "modified": list(self.modified),
+            "replaced": list(self.replaced),
+            "hidden": list(self.hidden),
+            "dropped": list(self.dropped),
+            "kept": [{"index": name, "reason": reason} for name, reason in self.kept],
+            "interrupted": list(self.interrupted),
+        }
 
 
 class IndexManager:
-    """Brings live indexes to the declared ones; never drops any."""
+    """Brings live indexes to the declared ones. What becomes of `undeclared` ones the project says."""
 
-    def __init__(self, guard: Guard, schema: SchemaManager) -> None:
+    def __init__(self, guard: Guard, schema: SchemaManager, *, undeclared: str = Undeclared.REPORT) -> None:
         self._guard = guard
         self._schema = schema
+        self._undeclared = Undeclared(undeclared)
+        self._validator = Validator(guard, schema.collections)
 
-    def plan(self) -> IndexPlan:
-        """Declared against live. One read a declared collection; writes nothing."""
-        declared = {collection.name: collection.index_documents() for collection in self._schema.collections}
-        collations = {one.name: one.create_options().get("collation") for one in self._schema.collections}
-        return plan_indexes(declared, read_indexes(self._guard.deployment, declared), collations)
+    def plan(self, *, ask_server: bool = False) -> IndexPlan:
+        """Declared against live. One read a declared collection; writes nothing.
 
-    def apply(self) -> IndexResult:
-        """Create missing indexes, one `createIndexes` a collection so that its data is scanned once, and set TTL and
-        hidden by `collMod`.
+        Differently written filters and collations are asked of the server, which reads only. With `ask_server` each
+        replacement is also put before the server on an empty scratch collection, which is made and dropped; `apply`
+        always does that before it replaces anything.
+        """
+        plan = self._compared()
+        if ask_server:
+            plan = self._confirmed(plan)
+        if plan.empty:
+            return plan
+        sentences = [sentence for _, said in self._interrupted() for sentence in said]
+        return replace(plan, interrupted=tuple(sentences))
+
+    def validate(self, plan: IndexPlan) -> list[Problem]:
+        """What speaks against a plan. Reads only, but all documents of a collection that is to have a unique index or
+        a new lifetime. `apply` does this by itself and asks the server as well.
+        """
+        return self._validator.problems(plan)
+
+    def apply(
+        self,
+        plan: IndexPlan | None = None,
+        *,
+        parallel: int = PARALLEL,
+        on_stop: OnStop = leave,
+        watch_seconds: float = WATCH_SECONDS,
+    ) -> IndexResult:
+        """Make the live indexes as declared, or do what `plan` says, if it is still what is to be done.
+
+        One `createIndexes` a collection so that its data is scanned once, `parallel` collections side by side; reads
+        and writes go on meanwhile. An index becomes unique where it stands, if the server can; replaced ones are built
+        beside the old. Undeclared ones that the project wants dropped are hidden and watched for `watch_seconds` first.
+        A stop asks `on_stop` whether running builds are to end, or to go on with or without us.
 
         A declared collection that does not exist is created as declared first. Takes no lock and writes nothing when
-        all is as declared. An index build lets reads and writes go on. Raises IndexManagementError before anything is
-        changed when an index is live with other options, DuplicateKeysError when a unique index meets duplicates; of
-        that collection nothing is built then.
+        all is as declared. Everything is checked before anything is changed: RefusedError, DuplicateKeysError,
+        IndexValidationError. What was done before a later failure stays and is recorded, for `undo`.
         """
-        if _checked(self.plan()).empty:
+        quick = self._compared() if plan is None else plan
+        if quick.empty and not history.read_unfinished(self._guard.deployment):
             return IndexResult()
+        self._require_drops(quick)
         with self._guard.changing(Action.APPLY_INDEXES, "indexes apply") as lease:
             self._schema.create_missing(lease)
-            plan = _checked(self.plan())
-            created: list[str] = []
-            # Asking for an index that is being built waits for that build.
-            for collection, indexes in _by_collection(plan.of(Step.CREATE, Step.WAIT)).items():
-                self._guard.stop.check()
-                lease.check()
-                with (
-                    self._guard.stop.protected(),
-                    build_progress(self._guard.deployment, collection, self._guard.observer),
-                ):
-                    self._create(collection, [index.document for index in indexes])
-                created += [f"{collection}.{index.name}" for index in indexes]
-            modified: list[str] = []
-            for index in plan.of(Step.MODIFY):
-                self._guard.stop.check()
-                lease.check()
-                self._command({"collMod": index.collection, "index": {"name": index.name, **index.document}})
-                modified.append(f"{index.collection}.{index.name}")
-            result = IndexResult(tuple(created), tuple(modified))
-            if result.changed:
-                lease.write({"event": "indexes applied", **result.to_dict()})
-            return result
+            current = self._compared()
+            confirmed = self._confirmed(current)
+            if plan is not None and not _is_same(plan, current) and not _is_same(plan, confirmed):
+                raise IndexManagementError(
+                    "the indexes have changed since the plan was made; nothing was changed by this run",
+                    hint="Look at the new plan: wayra-db indexes plan",
+                )
+            current = confirmed
+            self._require_drops(current)
+            self._validator.require(current)
+            interrupted = self._interrupted()
+            sentences = [sentence for _, said in interrupted for sentence in said]
+            tell_interrupted(self._guard, sentences)
+            closes = [record for record, _ in interrupted]
+            done: list[Change] = []
+            now = replace(current, indexes=tuple(one for one in current.indexes if one.step is not Step.DROP))
+            if not now.empty or closes:
+                applier = Applier(self._guard, lease, self._validator, How(parallel, on_stop))
+                done = applier.run(now, "apply", closes)
+            retired = [self._retire(one.collection, one.old_name, watch_seconds) for one in current.of(Step.DROP)]
+        return _result(done, retired, sentences)
 
-    def _create(self, collection: str, documents: Sequence[IndexDocument]) -> None:
-        from pymongo.errors import OperationFailure
+    def retire(self, namespace: str, *, watch_seconds: float = WATCH_SECONDS) -> RetireResult:
+        """Hide the index `collection.name`, watch for so long whether queries miss it, then drop it; 0 drops at once.
 
-        try:
-            self._guard.deployment.metadata.command({"createIndexes": collection, "indexes": list(documents)})
-        except OperationFailure as error:
-            raise self._refused(collection, documents, error) from error
+        See `Retirement.run`.
+        """
+        collection, name = self._split(namespace)
+        return self._retire(collection, name, watch_seconds)
 
-    def _command(self, command: Mapping[str, Any]) -> None:
-        from pymongo.errors import OperationFailure
+    def undo_plan(self, id: str | None = None) -> tuple[Record, IndexPlan]:
+        """The newest run that can be undone, or the one called `id`, and what undoing it would do. Reads only."""
+        record = history.read_undoable(self._guard.deployment, id)
+        if record is None:
+            what = f"no run {id} that could be undone" if id else "nothing to undo"
+            raise IndexManagementError(f"there is {what}", hint="See them all: wayra-db indexes undo --list")
+        live = read_indexes(self._guard.deployment, dict.fromkeys(change.collection for change in record.changes))
+        return record, undo_plan(record, live, self._collations())
 
-        try:
-            self._guard.deployment.metadata.command(dict(command))
-        except OperationFailure as error:
-            raise translate(error, self._guard.deployment.address) from error
+    def undo(self, id: str | None = None, *, parallel: int = PARALLEL, on_stop: OnStop = leave) -> IndexResult:
+        """Bring back what the newest run has changed, or the run called `id`; each index as it was before.
 
-    def _refused(self, collection: str, documents: Sequence[IndexDocument], error: OperationFailure) -> WayraError:
-        details = error.details or {}
-        if error.code == DUPLICATE_KEY:
-            key = dict(details.get("keyPattern", {}))
-            index = next((one["name"] for one in documents if dict(one["key"]) == key), "a unique index")
-            fields = ", ".join(key)
-            return DuplicateKeysError(
-                f"several documents of {collection} have the same {fields}, so {index} cannot be built; no index of "
-                f"{collection} was created",
-                index=f"{collection}.{index}",
-                samples=[{"fields": list(key)}],
-                hint=f"Find them: db.{collection}.aggregate([{{$group: {{_id: {_group(key)}, n: {{$sum: 1}}}}}}, "
-                "{$match: {n: {$gt: 1}}}])",
+        Builds what was dropped, drops what was built, sets back what was set. Declarations stay as they are, so the
+        next `apply` does it again. As `apply`, everything is checked first.
+        """
+        record, plan = self.undo_plan(id)
+        self._require_drops(plan)
+        with self._guard.changing(Action.APPLY_INDEXES, "indexes undo") as lease:
+            record, plan = self.undo_plan(record.id)
+            self._validator.require(plan)
+            closed = history.ended(record, "undone", record.changes)
+            applier = Applier(self._guard, lease, self._validator, How(parallel, on_stop))
+            return _result(applier.run(plan, "undo", [closed]), [], [])
+
+    def runs(self, newest: int = 20) -> list[Record]:
+        """What was done to indexes, the newest first. One read."""
+        return history.read_all(self._guard.deployment, newest)
+
+    def duplicates(self, namespace: str) -> Iterator[dict[str, Any]]:
+        """Every key that the declared index `collection.name` would find more than once, with its documents' number and
+        some ids; values are masked where they are sensitive, in production all are. Reads the whole collection once.
+        """
+        collection, name = self._split(namespace)
+        index = self._definition(collection, name)
+        for group in facts.every_duplicate(self._guard.deployment, collection, index):
+            yield self._validator.shown(collection, index, group)
+
+    def _compared(self) -> IndexPlan:
+        declared = {collection.name: collection.index_documents() for collection in self._schema.collections}
+        collations = self._collations()
+        live = read_indexes(self._guard.deployment, declared)
+        questions = open_questions(declared, live, collations)
+        answers = asking.ask(self._guard.deployment, questions) if questions else {}
+        return self._planned(declared, live, Rules(undeclared=self._undeclared, answers=answers))
+
+    def _planned(self, declared: Declared, live: Declared, rules: Rules) -> IndexPlan:
+        """The plan; only one that converts asks what the server can do."""
+        plan = plan_indexes(declared, live, self._collations(), rules)
+        if plan.of(Step.CONVERT) and not self._guard.deployment.capabilities.unique_conversion:
+            return plan_indexes(declared, live, self._collations(), replace(rules, converts=False))
+        return plan
+
+    def _collations(self) -> dict[str, Any]:
+        return {one.name: one.create_options().get("collation") for one in self._schema.collections}
+
+    def _confirmed(self, plan: IndexPlan) -> IndexPlan:
+        """The plan with the server's word on every replacement: nothing goes that it holds for the same index."""
+        options = {collection.name: collection.create_options() for collection in self._schema.collections}
+        indexes = [self._confirm(one, options.get(one.collection, {})) for one in plan.indexes]
+        return replace(plan, indexes=tuple(indexes))
+
+    def _confirm(self, one: PlannedIndex, options: Mapping[str, Any]) -> PlannedIndex:
+        if one.step not in (Step.SWAP, Step.REBUILD) or one.live is None or is_building(one.live):
+            return one
+        said = asking.compare(self._guard.deployment, options, definition(one.live), one.declared)
+        if said is asking.Verdict.IDENTICAL:
+            return replace(one, step=Step.KEEP, name=one.old_name, detail="the server holds it for the declared one")
+        if said is asking.Verdict.SAME_INDEX and one.step is Step.SWAP:
+            detail = f"the server allows no two such indexes: {one.old_name} is dropped, then built"
+            return replace(one, step=Step.REBUILD, name=str(one.declared["name"]), detail=detail)
+        return one
+
+    def _interrupted(self) -> list[tuple[Record, list[str]]]:
+        """The runs that were cut off, settled by what is live now, each with what is to be said of it."""
+        deployment = self._guard.deployment
+        unfinished = history.read_unfinished(deployment)
+        if not unfinished:
+            return []
+        lock = locking.read_state(deployment)
+        held = lock.epoch if lock and lock.holder and not lock.expired else None
+        settled = []
+        for record in unfinished:
+            if record.epoch == held:
+                continue  # it is under way, perhaps by this very process
+            live = read_indexes(deployment, dict.fromkeys(change.collection for change in record.changes))
+            done, said = came_to_pass(record, live)
+            at = f"{record.started_at:%Y-%m-%d %H:%M:%S} UTC"
+            sentences = [f"`indexes {record.command}` of {at} was cut off: {sentence}" for sentence in said]
+            settled.append((history.ended(record, "interrupted", done), sentences))
+        return settled
+
+    def _retire(self, collection: str, name: str, watch_seconds: float) -> RetireResult:
+        declared = next((one for one in self._schema.collections if one.name == collection), None)
+        documents = declared.index_documents() if declared else []
+        context = Context(collection, self._collations().get(collection))
+
+        def is_declared(live: IndexDocument) -> bool:
+            return any(not differences(one, live, context) for one in documents)
+
+        return Retirement(self._guard, collection, name, is_declared=is_declared).run(watch_seconds)
+
+    def _require_drops(self, plan: IndexPlan) -> None:
+        if needs_drop(plan):
+            self._guard.require(Action.DROP_INDEXES)
+
+    def _split(self, namespace: str) -> tuple[str, str]:
+        return split_namespace(namespace, [collection.name for collection in self._schema.collections])
+
+    def _definition(self, collection: str, name: str) -> IndexDocument:
+        declared = next((one for one in self._schema.collections if one.name == collection), None)
+        documents = declared.index_documents() if declared else []
+        named = {str(one["name"]): one for one in documents}
+        # A swap builds under another name than the declared one.
+        found = named.get(name) or named.get(name.rpartition("__v")[0])
+        if found is None:
+            raise IndexManagementError(
+                f"no index {collection}.{name} is declared", hint=f"Declared: {', '.join(named) or 'none'}."
             )
-        if not is_refused_as_written(error.code):
-            return translate(error, self._guard.deployment.address)
-        declared = next(one for one in self._schema.collections if one.name == collection)
-        return IndexManagementError(
-            f"{declared.path}:{declared.line}: the server refused the indexes of {collection}: "
-            f"{details.get('errmsg', error)}",
-            hint=f"Correct the declaration of {collection}; none of its missing indexes was created.",
-        )
+        return found
 
 
-def _group(key: Mapping[str, Any]) -> str:
-    return ", ".join(f'"${field}"' for field in key) if len(key) == 1 else str([f"${field}" for field in key])
+def _is_same(planned: IndexPlan, current: IndexPlan) -> bool:
+    """Whether the same things are to be done to the same indexes."""
+    return [_essence(one) for one in planned.indexes] == [_essence(one) for one in current.indexes]
 
 
-def _by_collection(indexes: Sequence[PlannedIndex]) -> dict[str, list[PlannedIndex]]:
-    grouped: dict[str, list[PlannedIndex]] = {}
-    for index in indexes:
-        grouped.setdefault(index.collection, []).append(index)
-    return grouped
+def _essence(one: PlannedIndex) -> tuple[Any, ...]:
+    keys = [list(document["key"].items()) for document in (one.declared, one.live or {}) if "key" in document]
+    live = None if one.live is None else definition(one.live)
+    return one.step, one.collection, one.name, keys, dict(one.declared), live, dict(one.changes)
 
 
-def _checked(plan: IndexPlan) -> IndexPlan:
-    conflicts = plan.of(Step.CONFLICT)
-    if conflicts:
-        listed = "; ".join(f"{index.collection}.{index.name} is {index.detail}" for index in conflicts)
-        raise IndexManagementError(
-            f"{listed}. Nothing was changed",
-            hint="Correct the declaration, or drop the live index in a migration; the next `wayra-db indexes apply` "
-            "builds it as declared.",
-        )
-    return plan
+def _result(done: Sequence[Change], retired: Sequence[RetireResult], interrupted: Sequence[str]) -> IndexResult:
+    def names(*steps: Step) -> tuple[str, ...]:
+        return tuple(change.namespace for change in done if change.step in steps)
+
+    dropped = tuple(f"{one.collection}.{one.name}" for one in retired if one.outcome == "dropped")
+    return IndexResult(
+        created=names(Step.CREATE, Step.WAIT),
+        modified=names(Step.CHANGE, Step.CONVERT),
+        replaced=names(*(step for step in BUILDING if step is not Step.CREATE)),
+        hidden=names(Step.HIDE),
+        dropped=(*names(Step.DROP), *dropped),
+        kept=tuple((f"{one.collection}.{one.name}", one.reason) for one in retired if one.outcome != "dropped"),
+        interrupted=tuple(interrupted),
+    )

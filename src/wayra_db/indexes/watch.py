@@ -1,54 +1,94 @@
-"""How far index builds are, asked of the server while the command that started them waits."""
+"""Index builds, watched while the commands that started them wait: how far they are, and whether one hangs."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from wayra_db.events import Observer, Progress, notify
+from wayra_db.errors import WayraError
+from wayra_db.events import Notice, Observer, Progress, notify
+from wayra_db.indexes import quorum
 from wayra_db.mongo.client import Deployment
 
 EVERY_SECONDS = 0.5
+QUORUM_EVERY_TICKS = 4
 
 
 @contextmanager
-def build_progress(deployment: Deployment, collection: str, observer: Observer) -> Iterator[None]:
-    """Within the block, report the progress of builds on a collection twice a second, from `$currentOp`.
+def watching(deployment: Deployment, building: Callable[[], Collection[str]], observer: Observer) -> Iterator[None]:
+    """Within the block, look twice a second at the builds on the collections that `building` names.
 
-    Reads on a thread of its own. A user who may not see the operations gets no progress, and the build goes on.
+    Reports their progress from `$currentOp`. When a voting member goes down, lets them commit by the majority, or they
+    would wait for it. Works on a thread of its own. A user who may not see the operations gets no progress, and the
+    builds go on.
     """
     ended = threading.Event()
-    watcher = threading.Thread(
-        target=_watch, args=(deployment, collection, observer, ended), name="wayra-db-build-progress", daemon=True
-    )
-    watcher.start()
+    watcher = _Watcher(deployment, building, observer)
+    thread = threading.Thread(target=watcher.run, args=(ended,), name="wayra-db-build-watch", daemon=True)
+    thread.start()
     try:
         yield
     finally:
         ended.set()
-        watcher.join()
+        thread.join()
 
 
-def _watch(deployment: Deployment, collection: str, observer: Observer, ended: threading.Event) -> None:
-    from pymongo.errors import PyMongoError
+class _Watcher:
+    def __init__(self, deployment: Deployment, building: Callable[[], Collection[str]], observer: Observer) -> None:
+        self._deployment = deployment
+        self._building = building
+        self._observer = observer
+        self._sees_operations = True
+        self._freed: set[str] = set()
 
-    pipeline: list[dict[str, Any]] = [
-        {"$currentOp": {"allUsers": True, "idleConnections": False}},
-        {
-            "$match": {
-                "command.createIndexes": collection,
-                "ns": f"{deployment.database_name}.{collection}",
-                "progress.total": {"$gt": 0},
-            }
-        },
-        {"$project": {"progress": 1}},
-    ]
-    while not ended.wait(EVERY_SECONDS):
+    def run(self, ended: threading.Event) -> None:
+        tick = 0
+        while not ended.wait(EVERY_SECONDS):
+            tick += 1
+            collections = tuple(self._building())
+            if not collections:
+                continue
+            if self._sees_operations:
+                self._report(collections)
+            if tick % QUORUM_EVERY_TICKS == 0 and len(self._deployment.capabilities.members) > 1:
+                self._free(collections)
+
+    def _report(self, collections: Collection[str]) -> None:
+        from pymongo.errors import PyMongoError
+
+        namespaces = [f"{self._deployment.database_name}.{collection}" for collection in collections]
+        pipeline: list[dict[str, Any]] = [
+            {"$currentOp": {"allUsers": True, "idleConnections": False}},
+            {
+                "$match": {
+                    "command.createIndexes": {"$exists": True},
+                    "ns": {"$in": namespaces},
+                    "progress.total": {"$gt": 0},
+                }
+            },
+            {"$project": {"progress": 1, "ns": 1}},
+        ]
         try:
-            for found in deployment.client.admin.aggregate(pipeline):
+            for found in self._deployment.client.admin.aggregate(pipeline):
                 done, total = int(found["progress"]["done"]), int(found["progress"]["total"])
-                notify(observer, Progress(f"indexes of {collection}", done, total, "documents"))
+                collection = found["ns"].partition(".")[2]
+                notify(self._observer, Progress(f"indexes of {collection}", done, total, "documents"))
         except PyMongoError:
-            return
+            self._sees_operations = False
+
+    def _free(self, collections: Collection[str]) -> None:
+        try:
+            if quorum.read_quorum(self._deployment) != quorum.MAJORITY:
+                return
+            for collection in collections:
+                for name in quorum.free_builds(self._deployment, collection):
+                    if f"{collection}.{name}" not in self._freed:
+                        self._freed.add(f"{collection}.{name}")
+                        message = (
+                            f"a voting member is down: {collection}.{name} is committed once the majority has built it"
+                        )
+                        notify(self._observer, Notice(message, "warning"))
+        except WayraError:
+            return  # the next tick tries again

@@ -38,6 +38,12 @@ class Capabilities:
         return self.topology != "standalone" and self.server_version >= (5, 0)
 
     @property
+    def unique_conversion(self) -> bool:
+        """Making a live index unique by `collMod`: since 6.0, once the feature compatibility version says so too."""
+        fcv = tuple(int(part) for part in (self.feature_compatibility_version or self.version).split(".")[:2])
+        return self.server_version >= (6, 0) and fcv >= (6, 0)
+
+    @property
     def sharded(self) -> bool:
         """Whether the client talks to a mongos."""
         return self.topology == "sharded cluster"

@@ -78,7 +78,7 @@ def reads_from(address: str) -> Nearest:
 
 
 @cache
-def _preference() -> Any:
+def _preference() -> Callable[[str], Nearest]:
     from pymongo.read_preferences import Nearest
     from pymongo.server_selectors import Selection
 
@@ -95,11 +95,5 @@ def _preference() -> Any:
         def __call__(self, selection: Selection) -> Selection:
             wanted = [one for one in selection.server_descriptions if one.address == self._address]
             return selection.with_server_descriptions(wanted)
-
-        def __eq__(self, other: object) -> bool:
-            return isinstance(other, ReadsFrom) and self._address == other._address
-
-        def __hash__(self) -> int:
-            return hash(self._address)
 
     return ReadsFrom

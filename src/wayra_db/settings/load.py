@@ -59,6 +59,7 @@ def load_settings(
         embedded_idle_seconds=value["server.idle_seconds"],
         lock_lease_seconds=value["lock.lease_seconds"],
         lock_timeout_seconds=value["lock.timeout_seconds"],
+        undeclared_indexes=value["indexes.undeclared"],
         allow_production_backups=value["backups.allow_production"],
         _directories={
             key.partition(".")[2]: folder

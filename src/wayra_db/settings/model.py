@@ -71,6 +71,7 @@ class Settings:
     embedded_idle_seconds: float
     lock_lease_seconds: float
     lock_timeout_seconds: float
+    undeclared_indexes: str
     allow_production_backups: bool
     _directories: Mapping[str, Path] = field(default_factory=dict, repr=False)
     _origins: Mapping[str, Origin] = field(default_factory=dict, repr=False)
@@ -148,6 +149,7 @@ class Settings:
             "server.idle_seconds": self.embedded_idle_seconds,
             "lock.lease_seconds": self.lock_lease_seconds,
             "lock.timeout_seconds": self.lock_timeout_seconds,
+            "indexes.undeclared": self.undeclared_indexes,
             "backups.allow_production": self.allow_production_backups,
             **{f"directories.{name}": str(path) for name, path in self._directories.items()},
         }

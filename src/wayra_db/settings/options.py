@@ -29,6 +29,7 @@ class Kind(Enum):
     FOLDER = "a folder"
     SECONDS = "a number of seconds"
     SWITCH = "true or false"
+    UNDECLARED = "one of report, hide, drop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,8 @@ class Option:
                     return float(value)
             case Kind.ENVIRONMENT, str():
                 return _environment(value)
+            case Kind.UNDECLARED, str() if value.strip().lower() in ("report", "hide", "drop"):
+                return value.strip().lower()
             case Kind.DATABASE_NAME, str():
                 if problem := database_name_problem(value):
                     raise ValueError(problem)
@@ -202,6 +205,13 @@ _ALL = (
         default=60.0,
         flag="--lock-timeout",
         zero="do not wait",
+    ),
+    Option(
+        "indexes.undeclared",
+        Kind.UNDECLARED,
+        "WAYRA_INDEXES_UNDECLARED",
+        "What `indexes apply` does with live indexes that nobody declares: report, hide or drop them.",
+        default="report",
     ),
     Option(
         "backups.allow_production",

@@ -101,7 +101,7 @@ class IndexAdvisor:
         else is written.
         """
         recorded = self.recorded() if recorded is None else recorded
-        observed, proposals, judged = self._propose(recorded.operations)
+        _, proposals, judged = self._propose(recorded.operations)
         suggestion = Suggestion(recorded, proposals, judged)
         if not prove_it:
             return suggestion
@@ -158,7 +158,7 @@ class IndexAdvisor:
         facts = read_facts(deployment, options, validators)
         declared = {name: one.index_documents() for name, one in self._declared.items() if name in options}
         missing: dict[str, list[Mapping[str, Any]]] = {}
-        for index in plan_indexes(declared, live, collations).of(Step.CREATE, Step.WAIT):
+        for index in plan_indexes(declared, live, collations).of(Step.CREATE, Step.WAIT, Step.SWAP, Step.REBUILD):
             missing.setdefault(index.collection, []).append(index.document)
         proposals, judged = propose(observed, facts, live, declared=missing, collations=collations)
         return observed, proposals, judged

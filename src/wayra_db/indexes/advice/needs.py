@@ -112,10 +112,11 @@ def _narrows(
         return False
     share = shares.get(name)
     if share is None:
-        return name in arm.bounded
-    in_range = share * facts.documents
-    in_order = limit / share if shape.limited and share else facts.documents
-    return in_range <= KEYS_FOR_A_DOCUMENT * in_order
+        return name in arm.bounded | arm.patterns
+    # A pattern is held against every key, a range only bounds them.
+    keys = facts.documents if name in arm.patterns else share * facts.documents
+    in_order = min(facts.documents, limit / share) if shape.limited and share else facts.documents
+    return keys <= KEYS_FOR_A_DOCUMENT * in_order
 
 
 def _buildable(equal: set[str], tail: Sequence[tuple[str, int]], geo: str | None, arm: Arm, facts: Facts) -> Need:

@@ -19,8 +19,8 @@ class Operation:
     """What was asked of one collection, and what it cost.
 
     `count` is 1, or how often for a summary; `milliseconds` and the numbers of documents are in all. `returned` is what
-    it gave back or changed, None where nobody counted. `command` holds the recorded values: it is replayed, never shown.
-    `lookup` is set for what an aggregation's `$lookup` asks of another collection.
+    it gave back or changed, None where nobody counted. `command` holds the recorded values: it is replayed, never
+    shown. `kind` is `lookup` for what an aggregation's `$lookup` asks of another collection.
     """
 
     database: str
@@ -40,7 +40,6 @@ class Operation:
     sorted_in_memory: bool = False
     plan: str = ""
     at: datetime | None = None
-    continues: bool = False
 
 
 def from_profile(entry: Mapping[str, Any]) -> Iterator[Operation]:
@@ -93,9 +92,8 @@ def _recorded(
     database, _, collection = namespace.partition(".")
     if not isinstance(command, Mapping) or "$truncated" in command or not collection:
         return
-    facts = {
+    facts: dict[str, Any] = {
         "count": 0 if op == "getmore" else int(entry.get("count", 1)),
-        "continues": op == "getmore",
         "milliseconds": milliseconds,
         "keys_examined": int(entry.get("keysExamined", 0)),
         "documents_examined": int(entry.get("docsExamined", 0)),

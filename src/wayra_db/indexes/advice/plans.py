@@ -14,7 +14,10 @@ MANY_FOR_ONE = 10
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a query read, by `explain`. `scans` tells whether a whole collection was read; `failed` why it was refused."""
+    """What a query read, by `explain`.
+
+    `scans` tells whether a whole collection was read, `failed` why the server refused to explain it.
+    """
 
     documents: int = 0
     keys: int = 0

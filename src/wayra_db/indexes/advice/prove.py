@@ -131,7 +131,10 @@ def prove(guard: Guard, proposals: Sequence[Proposal], judged: Sequence[Judged],
             stop.check()
             copied[name] = _copy(deployment, copy, name, live[name], whole, guard.observer)
         before = _explain_all(copy, examples, stop.check)
-        refused = {(one.collection, one.name): _build(copy, one) for one in proposals if stop.check() is None}
+        refused = {}
+        for one in proposals:
+            stop.check()
+            refused[one.collection, one.name] = _build(copy, one)
         after = _explain_all(copy, examples, stop.check)
         sizes = {name: _sizes(copy, name) for name in names}
     queries = tuple(ProvedQuery(shape, old, new) for (shape, _), old, new in zip(examples, before, after, strict=True))

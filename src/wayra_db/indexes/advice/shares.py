@@ -41,13 +41,13 @@ def _conditions(query: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
 
 def _test(condition: Any) -> Callable[[Any], bool] | None:
     if hasattr(condition, "pattern") and hasattr(condition, "flags"):
-        condition = {"$regex": condition.pattern}
+        condition = {"$regex": condition}
     if not isinstance(condition, Mapping):
         return None
     tests = [(_COMPARE[name], bound) for name, bound in condition.items() if name in _COMPARE]
     pattern = condition.get("$regex")
     if pattern is not None:
-        return _matches(getattr(pattern, "pattern", pattern))
+        return _matches(pattern, str(condition.get("$options", "")))
     return (lambda value: all(_holds(compare, value, bound) for compare, bound in tests)) if tests else None
 
 
@@ -59,9 +59,10 @@ def _holds(compare: Callable[[Any, Any], bool], value: Any, bound: Any) -> bool:
         return False
 
 
-def _matches(pattern: Any) -> Callable[[Any], bool] | None:
+def _matches(pattern: Any, options: str) -> Callable[[Any], bool] | None:
+    flags = int(getattr(pattern, "flags", 0)) | (re.IGNORECASE if "i" in options else 0)
     try:
-        compiled = re.compile(pattern)
-    except (re.error, TypeError):
+        compiled = re.compile(getattr(pattern, "pattern", pattern), flags)
+    except (re.error, TypeError, ValueError):
         return None
     return lambda value: isinstance(value, str) and compiled.search(value) is not None

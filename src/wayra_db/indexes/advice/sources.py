@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 
 from wayra_db.errors import IndexManagementError, UnsupportedDeploymentError
 from wayra_db.indexes.advice.operations import (
@@ -26,6 +26,7 @@ PROFILE = "system.profile"
 # The first versions of each line with `$queryStats` (manual; 40324 and its like say that a server has none).
 QUERY_STATS_SINCE = ((6, 0, 7), (7, 0, 12))
 READ_AT_MOST = 200_000
+NOBODY = Members(())
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Recorded:
 
     operations: tuple[Operation, ...]
     source: str
-    members: Members = Members(())
+    members: Members = NOBODY
     unreadable: int = 0
     earliest: datetime | None = None
     latest: datetime | None = None
@@ -69,7 +70,7 @@ def read_profile(deployment: Deployment, since: datetime | None = None) -> Recor
 
     answers, members = ask_each(deployment, find_members(deployment), ask)
     entries = [entry for answer in answers.values() for entry in answer]
-    return _recorded(deployment, map(from_profile, entries), "the profiler", members, len(entries))
+    return _recorded(deployment, map(from_profile, entries), "the profiler", members)
 
 
 def read_query_stats(deployment: Deployment) -> Recorded:
@@ -93,7 +94,7 @@ def read_query_stats(deployment: Deployment) -> Recorded:
             if error.code in (40324, 115, 224, 238):
                 raise _without_query_stats(deployment.capabilities.version) from error
             raise
-    return _recorded(deployment, map(from_query_stats, entries), "$queryStats", Members(()), len(entries))
+    return _recorded(deployment, map(from_query_stats, entries), "$queryStats", NOBODY)
 
 
 def has_query_stats(version: tuple[int, ...]) -> bool:
@@ -120,10 +121,7 @@ def read_log(deployment: Deployment, path: Path) -> Recorded:
 
     found: list[Iterator[Operation]] = []
     lines = unreadable = 0
-    opened = gzip.open(path, "rt", encoding="utf-8", errors="replace") if path.suffix == ".gz" else path.open(
-        encoding="utf-8", errors="replace"
-    )  # fmt: skip
-    with opened as file:
+    with _opened(path) as file:
         for line in file:
             lines += 1
             if '"Slow query"' not in line:
@@ -139,13 +137,18 @@ def read_log(deployment: Deployment, path: Path) -> Recorded:
             f"{path} is no log of a mongod from 4.4 on: its lines are not JSON",
             hint="Name the file that mongod writes (systemLog.path), as it is or gzipped.",
         )
-    return _recorded(deployment, iter(found), f"the log {path.name}", Members(()), len(found), unreadable)
+    return _recorded(deployment, iter(found), f"the log {path.name}", NOBODY, unreadable)
 
 
 def _looks_like_a_log(path: Path) -> bool:
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="utf-8", errors="replace") as file:
-        return str(file.readline()).startswith('{"t":')
+    with _opened(path) as file:
+        return file.readline().startswith('{"t":')
+
+
+def _opened(path: Path) -> TextIO:
+    if path.suffix == ".gz":
+        return cast("TextIO", gzip.open(path, "rt", encoding="utf-8", errors="replace"))
+    return path.open(encoding="utf-8", errors="replace")
 
 
 def _recorded(
@@ -153,16 +156,12 @@ def _recorded(
     parsed: Iterator[Iterator[Operation]],
     source: str,
     members: Members,
-    entries: int,
     unreadable: int = 0,
 ) -> Recorded:
     operations: list[Operation] = []
-    understood = 0
     for found in parsed:
-        listed = list(found)
-        understood += bool(listed)
         operations += [
-            one for one in listed if one.database == deployment.database_name and is_user_collection(one.collection)
+            one for one in found if one.database == deployment.database_name and is_user_collection(one.collection)
         ]
     moments = [one.at for one in operations if one.at is not None]
     return Recorded(

@@ -48,7 +48,7 @@ class Template:
         return None
 
     def key(self, crowd_of: Callable[[str], float]) -> Key:
-        """The key, with what is still open settled: ascending, fields of which one value finds fewer documents first."""
+        """The key, with what is open settled: ascending, the fields first whose values find the fewest documents."""
         settled: list[tuple[str, Any]] = []
         for part in self.parts:
             if isinstance(part, frozenset):

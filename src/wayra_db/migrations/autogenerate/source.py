@@ -163,7 +163,7 @@ def _modified(draft: Draft, change: IndexChange) -> Step:
         _give_back(down, change, after, before)
         return up, down
     down.say(f"Set {where} back.")
-    values = {key: bool(former.get(key)) if key == "hidden" else former[key] for key in change.in_place}
+    values = {key: former[key] if key == "expireAfterSeconds" else bool(former.get(key)) for key in change.in_place}
     down.command({"collMod": change.collection, "index": {"name": change.name, **values}})
     return up, down
 

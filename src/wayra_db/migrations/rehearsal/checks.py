@@ -8,6 +8,7 @@ from typing import Any
 from wayra_db.migrations.rehearsal.model import Duplicates, Violations
 from wayra_db.mongo.client import Deployment
 from wayra_db.mongo.errors import translated
+from wayra_db.schema.duplicates import duplicate_stages
 
 EXAMPLES = 5
 
@@ -39,26 +40,9 @@ def count_duplicates(deployment: Deployment, collection: str, index: Mapping[str
 
 
 def pipeline(index: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The aggregation that finds what a unique index refuses.
-
-    As the server does: a missing field counts as null, each item of an array is a key, a document may hold the same key
-    twice, and sparse and partial indexes leave documents out.
-    """
-    fields = list(index["key"])
-    stages: list[dict[str, Any]] = []
-    if partial := index.get("partialFilterExpression"):
-        stages.append({"$match": dict(partial)})
-    if index.get("sparse"):
-        stages.append({"$match": {"$or": [{field: {"$exists": True}} for field in fields]}})
-    names = [f"k{number}" for number in range(len(fields))]
-    stages.append({"$project": {name: f"${field}" for name, field in zip(names, fields, strict=True)}})
-    stages += [{"$unwind": {"path": f"${name}", "preserveNullAndEmptyArrays": True}} for name in names]
-    key = {name: {"$ifNull": [f"${name}", None]} for name in names}
-    stages += [
-        {"$group": {"_id": {"document": "$_id", **key}}},
-        {"$group": {"_id": {name: f"$_id.{name}" for name in names}, "documents": {"$sum": 1}}},
-        {"$match": {"documents": {"$gt": 1}}},
+    """The aggregation that counts what a unique index refuses, with the largest groups."""
+    return [
+        *duplicate_stages(index),
         {"$sort": {"documents": -1}},
         {"$facet": {"all": [{"$count": "keys"}], "largest": [{"$limit": EXAMPLES}, {"$project": {"_id": False}}]}},
     ]
-    return stages
