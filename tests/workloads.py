@@ -140,7 +140,8 @@ class Workload:
             within("updated"),
             lambda values: {"n5000": {"$gt": 4800 + values.randrange(100)}},
             lambda values: {"name": {"$regex": f"^{values.choice(WORDS)}1"}},
-            lambda values: {"name": re.compile(f"{values.choice(WORDS)}77$")},
+            # A pattern without a beginning finds nothing by key; applications ask for one among few documents.
+            lambda values: {"place.city": f"c{values.randrange(80)}", "name": re.compile(f"{values.choice(WORDS)}7")},
             lambda values: {"tags": f"t{values.randrange(60)}"},
             lambda values: {"codes": values.randrange(400)},
             lambda values: {"tags": {"$all": [f"t{values.randrange(60)}", f"t{values.randrange(60)}"]}},

@@ -33,10 +33,14 @@ class Members:
     unreachable: tuple[str, ...] = ()
 
 
-def find_members(deployment: Deployment) -> Members:
-    """The members as the replica set itself has them now, without arbiters and hidden ones. One read."""
-    with translated(deployment.address):
-        hello: Mapping[str, Any] = deployment.client.admin.command("hello")
+def find_members(deployment: Deployment, hello: Mapping[str, Any] | None = None) -> Members:
+    """The members as the replica set itself has them now, without arbiters and hidden ones.
+
+    One read, unless the caller has the server's `hello`.
+    """
+    if hello is None:
+        with translated(deployment.address):
+            hello = deployment.client.admin.command("hello")
     listed = (*hello.get("hosts", ()), *hello.get("passives", ()))
     if "setName" not in hello or not listed:
         return Members(())

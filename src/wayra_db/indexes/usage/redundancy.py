@@ -6,7 +6,7 @@ does (MongoDB 6.0).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,13 +122,18 @@ class Redundant:
 
 
 def find_redundant(
-    indexes: Sequence[IndexDocument], shard_key: Mapping[str, Any] | None = None
+    indexes: Sequence[IndexDocument],
+    shard_key: Mapping[str, Any] | None = None,
+    declared: Collection[str] = (),
 ) -> tuple[Redundant, ...]:
-    """The indexes of one collection that may all be dropped at once: what covers one is never itself among them."""
+    """The indexes of one collection that may all be dropped at once: what covers one is never itself among them.
+
+    Of two alike, one that is not `declared` goes, or the one with the later name.
+    """
     found: list[Redundant] = []
     gone: set[str] = set()
-    # The shorter first; of two alike, the one with the later name.
-    for index in sorted(indexes, key=lambda one: (len(one["key"]), [-ord(letter) for letter in one["name"]])):
+    by_name = sorted(indexes, key=lambda one: str(one["name"]), reverse=True)
+    for index in sorted(by_name, key=lambda one: (len(one["key"]), one["name"] in declared)):
         covers = [
             (other, verdict)
             for other in indexes
