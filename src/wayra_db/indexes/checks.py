@@ -174,5 +174,5 @@ def is_plainly_buildable(document: IndexDocument) -> bool:
 
 
 def first_words(problems: Sequence[Problem]) -> str:
-    """The problems in one sentence each."""
-    return "; ".join(f"{one.namespace}: {one.message}" for one in problems)
+    """The problems in one sentence each; one of a whole declaration names its file instead of an index."""
+    return "; ".join(one.message if one.rule == "definition" else f"{one.namespace}: {one.message}" for one in problems)

@@ -29,7 +29,15 @@ from wayra_db.indexes.plan import (
     plan_indexes,
 )
 from wayra_db.indexes.retire import Retirement, RetireResult, split_namespace
-from wayra_db.indexes.spec import Context, IndexDocument, definition, differences, is_building
+from wayra_db.indexes.spec import (
+    VERSIONS,
+    Context,
+    IndexDocument,
+    definition,
+    differences,
+    fixed_differences,
+    is_building,
+)
 from wayra_db.indexes.validation import Validator
 from wayra_db.schema.manager import SchemaManager
 
@@ -222,7 +230,8 @@ class IndexManager:
         if one.step not in (Step.SWAP, Step.REBUILD) or one.live is None or is_building(one.live):
             return one
         said = asking.compare(self._guard.deployment, options, definition(one.live), one.declared)
-        if said is asking.Verdict.IDENTICAL:
+        versions = set(fixed_differences(one.declared, one.live)) & set(VERSIONS)
+        if said is asking.Verdict.IDENTICAL and not versions:
             return replace(one, step=Step.KEEP, name=one.old_name, detail="the server holds it for the declared one")
         if said is asking.Verdict.SAME_INDEX and one.step is Step.SWAP:
             detail = f"the server allows no two such indexes: {one.old_name} is dropped, then built"
@@ -291,7 +300,7 @@ def _essence(one: PlannedIndex) -> tuple[Any, ...]:
 
 def _result(done: Sequence[Change], retired: Sequence[RetireResult], interrupted: Sequence[str]) -> IndexResult:
     def names(*steps: Step) -> tuple[str, ...]:
-        return tuple(change.namespace for change in done if change.step in steps)
+        return tuple(sorted(change.namespace for change in done if change.step in steps))
 
     dropped = tuple(f"{one.collection}.{one.name}" for one in retired if one.outcome == "dropped")
     return IndexResult(

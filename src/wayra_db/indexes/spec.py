@@ -27,6 +27,10 @@ FIXED: Mapping[str, Any] = {
 }
 
 
+# The server does not look at these when it is asked for an index that is there.
+VERSIONS = ("textIndexVersion", "2dsphereIndexVersion")
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """A collation or a partial filter of a collection whose full form only the server knows."""

@@ -162,12 +162,23 @@ def duplicate_error(problems: Sequence[Problem]) -> WayraError:
     """The error for unique indexes that the data does not allow."""
     first = problems[0]
     listed = "; ".join(f"{one.message}, so {one.index} cannot be unique" for one in problems)
+    samples = [sample for one in problems for sample in one.samples]
+    lines = [sample_line(sample) for sample in samples]
+    lines += dict.fromkeys(line for one in problems for line in one.hint.splitlines())
     return DuplicateKeysError(
         f"{listed}. No index of {first.collection} was changed",
         index=first.namespace,
-        samples=[sample for one in problems for sample in one.samples],
-        hint="\n".join(dict.fromkeys(line for one in problems for line in one.hint.splitlines())),
+        samples=samples,
+        hint="\n".join(lines),
     )
+
+
+def sample_line(sample: Mapping[str, Any]) -> str:
+    """A key that occurs more than once: its values, how often, some ids."""
+    values = ", ".join(f"{field} {value}" for field, value in sample["values"].items())
+    ids = ", ".join(map(str, dict.fromkeys(sample["ids"])))
+    more = ", …" if sample["documents"] > len(sample["ids"]) else ""
+    return f"{values}: {sample['documents']:,} documents, _id {ids}{more}"
 
 
 def _plain(value: Any) -> Any:

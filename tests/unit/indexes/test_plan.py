@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wayra_db.indexes.plan import IndexPlan, PlannedIndex, Step, plan_indexes
+from wayra_db.indexes.plan import (
+    ACTING,
+    IndexPlan,
+    PlannedIndex,
+    Rules,
+    Step,
+    Undeclared,
+    open_questions,
+    plan_indexes,
+)
 
 Document = dict[str, Any]
 ID: Document = {"v": 2, "key": {"_id": 1}, "name": "_id_"}
@@ -117,9 +126,15 @@ SAME: dict[str, tuple[Document, Document]] = {
     ),
 }
 
-CONFLICTS: dict[str, tuple[Document, Document, str]] = {
-    "unique": (index("a", unique=True), live(index("a")), "unique"),
+SWAPS: dict[str, tuple[Document, Document, str]] = {
+    "unique over something else": (
+        index("a", unique=True, sparse=True),
+        live(index("a")),
+        "unique, sparse",
+    ),
     "no longer unique": (index("a"), live(index("a", unique=True)), "unique"),
+    "unique wildcard": (index("$**", unique=True), live(index("$**")), "unique"),
+    "unique 2dsphere": (index(("a", "2dsphere"), unique=True), live(index(("a", "2dsphere"))), "unique"),
     "sparse": (index("a", sparse=True), live(index("a")), "sparse"),
     "partial": (
         index("a", partialFilterExpression={"a": 1}),
@@ -139,9 +154,24 @@ CONFLICTS: dict[str, tuple[Document, Document, str]] = {
     ),
     "no collation": (index("a"), live(index("a", collation=EN)), "collation"),
     "direction under one name": (index(("a", -1), name="x"), live(index("a", name="x")), "key"),
-    "several": (index("a", unique=True, sparse=True), live(index("a")), "unique, sparse"),
+    "another field under one name": (index("b", name="x"), live(index("a", name="x")), "key"),
+    "wildcard projection": (
+        index("$**", wildcardProjection={"a": 1}),
+        live(index("$**", wildcardProjection={"a": 0})),
+        "wildcardProjection",
+    ),
+    "no longer TTL, and sparse": (
+        index("a", sparse=True),
+        live(index("a", expireAfterSeconds=60)),
+        "sparse",
+    ),
+}
+
+REBUILDS: dict[str, tuple[Document, Document, str]] = {
     "weights": (text("title", weights={"title": 5}), TEXT, "weights"),
     "text over other fields": (text("body"), TEXT, "weights"),
+    "text under another name": (text("body"), {**TEXT, "name": "theirs"}, "weights"),
+    "text beside another field": ({"key": {"a": 1, "title": "text"}, "name": "text"}, TEXT, "key"),
     "text in another language": (text("title", default_language="spanish"), TEXT, "default_language"),
     "text no longer in a language": (text("title"), {**TEXT, "default_language": "spanish"}, "default_language"),
     "language override": (text("title", language_override="lang"), TEXT, "language_override"),
@@ -152,12 +182,29 @@ CONFLICTS: dict[str, tuple[Document, Document, str]] = {
         "2dsphereIndexVersion",
     ),
     "2d bounds": (index(("a", "2d"), min=-10, max=10), live(index(("a", "2d"))), "min, max"),
-    "wildcard projection": (
-        index("$**", wildcardProjection={"a": 1}),
-        live(index("$**", wildcardProjection={"a": 0})),
-        "wildcardProjection",
+    "no longer TTL": (index("a"), live(index("a", expireAfterSeconds=60)), "expireAfterSeconds"),
+    "unique, and no longer TTL": (
+        index("a", unique=True),
+        live(index("a", expireAfterSeconds=60)),
+        "unique, expireAfterSeconds",
     ),
-    "no longer TTL": (index("a"), live(index("a", expireAfterSeconds=60)), "expireAfterSeconds, which stays"),
+}
+
+CONVERSIONS: dict[str, tuple[Document, Document, Document]] = {
+    "unique": (index("a", unique=True), live(index("a")), {}),
+    "under another name": (index("a", unique=True), live(index("a", name="theirs")), {}),
+    "begun": (index("a", unique=True), live(index("a", prepareUnique=True)), {}),
+    "and hidden": (index("a", unique=True, hidden=True), live(index("a")), {"hidden": True}),
+    "and TTL": (
+        index("a", unique=True, expireAfterSeconds=5),
+        live(index("a", expireAfterSeconds=9)),
+        {"expireAfterSeconds": 5},
+    ),
+    "compound and partial": (
+        index("a", ("b", -1), unique=True, partialFilterExpression={"c": 1}),
+        live(index("a", ("b", -1), partialFilterExpression={"c": 1})),
+        {},
+    ),
 }
 
 CHANGES: dict[str, tuple[Document, Document, Document]] = {
@@ -168,6 +215,8 @@ CHANGES: dict[str, tuple[Document, Document, Document]] = {
         live(index("a", expireAfterSeconds=90)),
         {"expireAfterSeconds": 60},
     ),
+    "prepareUnique left on": (index("a"), live(index("a", prepareUnique=True)), {"prepareUnique": False}),
+    "prepareUnique": (index("a", prepareUnique=True), live(index("a")), {"prepareUnique": True}),
     "TTL of zero": (
         index("a", expireAfterSeconds=0),
         live(index("a", expireAfterSeconds=90)),
@@ -199,21 +248,125 @@ def test_what_the_server_normalises_is_no_drift(declared: Document, found: Docum
     assert plan.indexes[0].name == found["name"]
 
 
-@pytest.mark.parametrize(("declared", "found", "options"), CONFLICTS.values(), ids=CONFLICTS)
-def test_conflicts(declared: Document, found: Document, options: str) -> None:
-    """What only a rebuild can change is named, with the options that differ and nothing else."""
+@pytest.mark.parametrize(("declared", "found", "options"), SWAPS.values(), ids=SWAPS)
+def test_swaps(declared: Document, found: Document, options: str) -> None:
+    """Another index in the place of one: built beside it under a free name, so that queries always have one."""
     plan = planned([declared], [found])
-    assert [one.step for one in plan.indexes] == [Step.CONFLICT]
-    assert plan.indexes[0].detail.endswith(options)
+    assert [one.step for one in plan.indexes] == [Step.SWAP]
+    assert plan.indexes[0].detail.startswith(f"live with another {options}: built beside as ")
+    assert plan.indexes[0].name == f"{declared['name']}__v2"
+    assert plan.indexes[0].old_name == found["name"]
+    assert plan.indexes[0].document == {**declared, "name": f"{declared['name']}__v2"}
     assert not plan.empty
+
+
+@pytest.mark.parametrize(("declared", "found", "options"), REBUILDS.values(), ids=REBUILDS)
+def test_rebuilds(declared: Document, found: Document, options: str) -> None:
+    """What cannot stand beside the old one has to come after it; the gap is said."""
+    plan = planned([declared], [found])
+    assert [one.step for one in plan.indexes] == [Step.REBUILD]
+    assert plan.indexes[0].detail.startswith(f"live with another {options}, ")
+    assert f"{found['name']} is dropped, then built; queries are without it" in plan.indexes[0].detail
+    assert plan.indexes[0].name == declared["name"]
+    assert not plan.empty
+
+
+@pytest.mark.parametrize(("declared", "found", "arguments"), CONVERSIONS.values(), ids=CONVERSIONS)
+def test_conversions(declared: Document, found: Document, arguments: Document) -> None:
+    """A plain index becomes unique where it stands; without a server that can, it is swapped."""
+    plan = planned([declared], [found])
+    assert [(one.step, one.name, one.changes) for one in plan.indexes] == [(Step.CONVERT, found["name"], arguments)]
+    old = plan_indexes({"users": [declared]}, {"users": [ID, found]}, rules=Rules(converts=False))
+    same_name = found["name"] == declared["name"]
+    assert [one.step for one in old.of(*ACTING)] == [Step.SWAP if same_name else Step.CREATE]
+
+
+def test_a_conversion_comes_before_a_name() -> None:
+    """The index that only lacks unique is converted, not one that merely has the name."""
+    plan = planned([index("a", unique=True, name="x")], [live(index("b", name="x")), live(index("a", name="y"))])
+    assert [(one.step, one.name) for one in plan.indexes] == [(Step.CONVERT, "y"), (Step.UNDECLARED, "x")]
+
+
+def test_a_swapped_index_is_known_by_its_name() -> None:
+    """What a swap has built takes part in the next one, which gives the declared name back."""
+    plan = planned([index("a", sparse=True)], [live(index("a", name="a_1__v2"))])
+    assert [(one.step, one.name, one.old_name) for one in plan.indexes] == [(Step.SWAP, "a_1", "a_1__v2")]
+    taken = planned([index("a", sparse=True)], [live(index("a")), live(index("b", name="a_1__v2"))])
+    assert taken.indexes[0].name == "a_1__v3"
+
+
+def test_a_taken_name_gives_another() -> None:
+    """A kept index may carry the name that a new one is declared with."""
+    plan = planned([index("a", name="x"), index("b", name="y")], [live(index("a", name="y"))])
+    assert [(one.step, one.name) for one in plan.indexes] == [(Step.KEEP, "y"), (Step.CREATE, "y__v2")]
+    assert "y is taken" in plan.indexes[1].detail
+
+
+def test_without_room_the_old_one_goes_first() -> None:
+    """64 indexes are the most, so of many swaps those that would pass it have a gap."""
+    others = [index(f"f{number}") for number in range(60)]
+    declared = [*others, *(index(name, sparse=True) for name in "abc")]
+    found = [live(one) for one in [*others, *(index(name) for name in "abc")]]
+    plan = planned(declared, found)
+    assert [one.step for one in plan.of(*ACTING)] == [Step.REBUILD, Step.REBUILD, Step.REBUILD]
+    assert "no room beside it" in plan.of(Step.REBUILD)[0].detail
+    assert [one.step for one in planned(declared[1:], found[1:]).of(*ACTING)] == [
+        Step.REBUILD,
+        Step.REBUILD,
+        Step.SWAP,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("policy", "options", "step", "said"),
+    [
+        ("report", {}, Step.UNDECLARED, "not declared"),
+        ("report", {"hidden": True}, Step.UNDECLARED, "not declared, hidden"),
+        ("report", {"prepareUnique": True}, Step.UNDECLARED, "not declared; prepareUnique is on"),
+        ("report", {"buildUUID": "x"}, Step.UNDECLARED, "still being built"),
+        ("hide", {}, Step.HIDE, "not declared"),
+        ("hide", {"hidden": True}, Step.UNDECLARED, "not declared, hidden"),
+        ("hide", {"unique": True}, Step.UNDECLARED, "unique would act on"),
+        ("hide", {"expireAfterSeconds": 0}, Step.UNDECLARED, "expireAfterSeconds would act on"),
+        ("drop", {}, Step.DROP, "its definition is kept"),
+        ("drop", {"unique": True}, Step.DROP, "its definition is kept"),
+        ("drop", {"buildUUID": "x"}, Step.UNDECLARED, "still being built"),
+    ],
+)
+def test_undeclared(policy: str, options: Document, step: Step, said: str) -> None:
+    """They are told of, hidden or dropped, as the project says; what would act on when hidden is not hidden."""
+    rules = Rules(undeclared=Undeclared(policy))
+    plan = plan_indexes({"users": []}, {"users": [ID, live(index("a"), **options)]}, rules=rules)
+    assert [one.step for one in plan.indexes] == [step]
+    assert said in plan.indexes[0].detail
+
+
+def test_the_server_is_asked_about_what_is_written_differently() -> None:
+    """About filters over one key and collations of one locale, and about nothing else."""
+    first, second = {"a": {"$eq": 1}}, {"a": 1}
+    declared = {"users": [index("a", partialFilterExpression=first), index("b", collation={"locale": "da"})]}
+    upper = {**EN, "locale": "da", "caseFirst": "upper"}
+    found = {"users": [live(index("a", partialFilterExpression=second)), live(index("b", collation=upper))]}
+    asked = open_questions(declared, found)
+    assert [(one.kind, one.value) for one in asked] == [
+        ("filter", first),
+        ("filter", second),
+        ("collation", {"locale": "da"}),
+    ]
+    assert [one.step for one in plan_indexes(declared, found).indexes] == [Step.SWAP, Step.SWAP]
+    full = {"filter": first, "collation": upper}
+    answers = {one.key: full[one.kind] for one in asked}
+    plan = plan_indexes(declared, found, rules=Rules(answers=answers))
+    assert [one.step for one in plan.indexes] == [Step.KEEP, Step.KEEP]
+    assert open_questions({"users": [index("a"), index("c", collation=EN)]}, found) == []
 
 
 @pytest.mark.parametrize(("declared", "found", "arguments"), CHANGES.values(), ids=CHANGES)
 def test_changes(declared: Document, found: Document, arguments: Document) -> None:
     """What `collMod` can set, with exactly its arguments."""
     plan = planned([declared], [found])
-    assert [one.step for one in plan.indexes] == [Step.MODIFY]
-    assert plan.indexes[0].document == arguments
+    assert [one.step for one in plan.indexes] == [Step.CHANGE]
+    assert plan.indexes[0].changes == arguments
     assert not plan.empty
 
 
@@ -246,10 +399,10 @@ def test_the_index_on_id_is_nobodys_business() -> None:
     [
         ({}, {"locale": "en"}, {"collation": EN}, Step.KEEP),
         ({}, EN, {"collation": EN}, Step.KEEP),
-        ({}, {"locale": "en"}, {}, Step.CONFLICT),
+        ({}, {"locale": "en"}, {}, Step.SWAP),
         ({"collation": {"locale": "simple"}}, {"locale": "en"}, {}, Step.KEEP),
         ({"collation": {"locale": "de"}}, {"locale": "en"}, {"collation": {**EN, "locale": "de"}}, Step.KEEP),
-        ({"collation": {"locale": "en", "strength": 2}}, {"locale": "en"}, {"collation": EN}, Step.CONFLICT),
+        ({"collation": {"locale": "en", "strength": 2}}, {"locale": "en"}, {"collation": EN}, Step.SWAP),
     ],
 )
 def test_the_collections_collation(declared: Document, default: Document, found: Document, step: Step) -> None:
@@ -332,7 +485,7 @@ def test_any_two_sides(wanted: list[str], there: list[str]) -> None:
     found = [SAME[name][1] for name in there]
     plan = planned(declared, found)
     assert len(plan.of(*set(Step) - {Step.UNDECLARED})) == len(declared)
-    claimed = len(plan.of(Step.KEEP, Step.MODIFY, Step.CONFLICT, Step.WAIT))
+    claimed = len(plan.of(*set(Step) - {Step.CREATE, Step.UNDECLARED}))
     assert claimed + len(plan.of(Step.UNDECLARED)) == len(found)
 
 
@@ -340,4 +493,4 @@ def test_times_in_other_zones_are_told_apart() -> None:
     """The moment counts, not the way it is written."""
     declared = index("a", partialFilterExpression={"at": datetime(2026, 1, 1, tzinfo=UTC)})
     found = live(index("a", partialFilterExpression={"at": datetime(2026, 1, 2)}))
-    assert [one.step for one in planned([declared], [found]).indexes] == [Step.CONFLICT]
+    assert [one.step for one in planned([declared], [found]).indexes] == [Step.SWAP]

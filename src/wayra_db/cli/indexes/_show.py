@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from wayra_db.cli._output import BAD, FAINT, GOOD, WARN, Output, plural
 
@@ -34,21 +34,15 @@ def show_plan(output: Output, plan: IndexPlan) -> None:
 
 def show_problems(output: Output, problems: Sequence[Problem]) -> None:
     """A line a problem, with its samples."""
+    from wayra_db.indexes.validation import sample_line
+
     for one in problems:
         word = "wants a word" if one.action else "refused"
         output.line(f"  {output.style(word, WARN if one.action else BAD)}  {one.namespace}: {one.message}")
         for sample in one.samples:
-            output.line(f"    {duplicate_line(sample)}")
+            output.line(f"    {sample_line(sample)}")
         for line in one.hint.splitlines():
             output.line(f"    {output.style(output.pasteable(line), FAINT)}")
-
-
-def duplicate_line(sample: Mapping[str, Any]) -> str:
-    """A key that occurs more than once: its values, how often, some ids."""
-    values = ", ".join(f"{field} {value}" for field, value in sample["values"].items())
-    more = ", …" if sample["documents"] > len(sample["ids"]) else ""
-    ids = ", ".join(map(str, dict.fromkeys(sample["ids"])))
-    return f"{values}: {plural(sample['documents'], 'document')}, _id {ids}{more}"
 
 
 def show_result(output: Output, result: IndexResult, verb: str) -> None:

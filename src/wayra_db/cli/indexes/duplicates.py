@@ -24,7 +24,8 @@ def duplicates(run: Run, index: str, limit: int | None) -> None:
     Each with the number of its documents and some of their ids. Sensitive values are masked, in production all are.
     Reads the whole collection once.
     """
-    from wayra_db.cli.indexes._show import duplicate_line
+
+    from wayra_db.indexes.validation import sample_line
 
     found = islice(run.project().indexes.duplicates(index), limit)
     if run.output.as_json:
@@ -33,5 +34,5 @@ def duplicates(run: Run, index: str, limit: int | None) -> None:
     count = 0
     for one in found:
         count += 1
-        run.output.line(f"  {duplicate_line(one)}")
+        run.output.line(f"  {sample_line(one)}")
     run.output.line(f"{plural(count, 'key')} more than once." if count else "No duplicates.")
