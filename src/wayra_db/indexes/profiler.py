@@ -1,8 +1,8 @@
 """The profiler of each member: switched on for a while, and always set back to what it was.
 
-What it was is written into `_wayra_meta` before anything is switched, with the moment by which it must be set back. So a
-process that is killed leaves a record, and the next `wayra-db indexes profile ...` or `suggest` after that moment sets
-it back.
+What it was is written into `_wayra_meta` before anything is switched, with the moment by which it must be set back. A
+process that is killed leaves that record, and the next `wayra-db indexes profile ...` or `suggest` after that moment
+sets it back.
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ class Profiler:
         """Set back the members that can be reached, then forget the record, or what of it is done."""
         left: dict[str, Setting] = {}
         for one in record["members"]:
-            setting = Setting(one["level"], one["slowMilliseconds"], one["sampleRate"], one.get("filter"))
+            setting = Setting(one["level"], one["slowMilliseconds"], one["sampleRate"], _parsed(one["filter"]))
             if not self._set(one["address"], setting):
                 left[one["address"]] = setting
         if left:
@@ -200,12 +200,12 @@ class Profiler:
 
     def _set(self, address: str, setting: Setting) -> bool:
         """Set one member; False when it cannot be reached."""
-        database = self._deployment.database
+        database, command = self._deployment.database, setting.command()
         members = Members((address,) if address else ())
         answers, _ = ask_each(
             self._deployment,
             members,
-            lambda preference: database.command(setting.command(), read_preference=preference),
+            lambda preference: database.command(command, read_preference=preference),
         )
         return bool(answers)
 
@@ -255,8 +255,21 @@ def _remembered(settings: Mapping[str, Setting], until: datetime | None) -> dict
                 "level": one.level,
                 "slowMilliseconds": one.slow_milliseconds,
                 "sampleRate": one.sample_rate,
-                "filter": one.filter,
+                "filter": _written(one.filter),
             }
             for address, one in settings.items()
         ],
     }
+
+
+def _written(query: Mapping[str, Any] | None) -> str | None:
+    """A filter as text: servers before 5.0 keep no field that begins with a dollar."""
+    from bson.json_util import CANONICAL_JSON_OPTIONS, dumps
+
+    return None if query is None else dumps(query, json_options=CANONICAL_JSON_OPTIONS)
+
+
+def _parsed(text: str | None) -> Mapping[str, Any] | None:
+    from bson.json_util import loads
+
+    return None if text is None else loads(text)

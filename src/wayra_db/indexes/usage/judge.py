@@ -94,8 +94,8 @@ def _use(index: LiveIndex, shard_key: Mapping[str, Any] | None, limits: Limits) 
             Kind.UNUSED,
             index.collection,
             index.name,
-            f"no use in {use.quiet_days:.0f} observed days on {members}{before}; it takes {index.size_bytes:,} bytes and "
-            "is written with the documents",
+            f"no use in {use.quiet_days:.0f} observed days on {members}{before}; it takes {index.size_bytes:,} bytes "
+            "and is written with the documents",
             _retire(index),
         )
     elif not use.uses:
@@ -129,8 +129,8 @@ def _spread(index: LiveIndex, spread: Spread | None, limits: Limits) -> Iterator
         Kind.LOW_SELECTIVITY,
         index.collection,
         index.name,
-        f"{many} in {spread.sampled:,} sampled documents, the rarest in {spread.rarest:.0%} of them: whatever is asked, "
-        "a large part of the collection is read",
+        f"{many} in {spread.sampled:,} sampled documents, the rarest in {spread.rarest:.0%} of them: whatever is "
+        "asked, a large part of the collection is read",
         "Put a field behind it that tells more, or leave it out; for one rare value, a partial index.",
     )
 

@@ -28,8 +28,8 @@ class Use:
     """How often an index was used, by all members together.
 
     `since` is when the last of them began to count now. `observed_days` is how long its use is known for, samples
-    included, and `quiet_days` how much of that has passed since it was last seen used; both on the member where they are
-    shortest. `complete` says whether every member could be asked.
+    included, and `quiet_days` how much of that has passed since it was last seen used; both on the member where they
+    are shortest. `complete` says whether every member could be asked.
     """
 
     uses: int

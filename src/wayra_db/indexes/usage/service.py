@@ -12,7 +12,7 @@ from wayra_db.indexes.facts import read_shard_keys
 from wayra_db.indexes.live import read_indexes
 from wayra_db.indexes.usage import read
 from wayra_db.indexes.usage.history import Sample, to_document, use_of
-from wayra_db.indexes.usage.judge import DEFAULT, Limits, Surroundings, judge_all
+from wayra_db.indexes.usage.judge import DEFAULT, Limits, Spread, Surroundings, judge_all
 from wayra_db.indexes.usage.model import LiveIndex, UsageReport
 from wayra_db.mongo import commands
 from wayra_db.schema.collection import Collection
@@ -43,7 +43,7 @@ class IndexUsage:
         complete = not members.unreachable and not deployment.capabilities.sharded
         asked = members.addresses or tuple(dict.fromkeys(counter.member for counter in now.counters))
         indexes: list[LiveIndex] = []
-        spreads = {}
+        spreads: dict[str, Spread] = {}
         for name in names:
             sizes = read.read_sizes(deployment, name)
             if sizes.documents >= limits.smallest_collection:
