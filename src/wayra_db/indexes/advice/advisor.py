@@ -11,12 +11,12 @@ from typing import Any
 from wayra_db.environment import Action
 from wayra_db.errors import IndexManagementError
 from wayra_db.guard import Guard
-from wayra_db.indexes.advice.operations import Operation
+from wayra_db.indexes.advice.operations import Operation, from_command
 from wayra_db.indexes.advice.plans import Explained, in_words
 from wayra_db.indexes.advice.propose import Judged, Proposal, propose
 from wayra_db.indexes.advice.prove import Proof, prove
 from wayra_db.indexes.advice.sampling import read_facts, read_options
-from wayra_db.indexes.advice.shapes import Observed, group
+from wayra_db.indexes.advice.shapes import Observed, group, shape_of
 from wayra_db.indexes.advice.sources import Recorded, read_log, read_profile, read_query_stats
 from wayra_db.indexes.live import read_indexes
 from wayra_db.indexes.plan import Step, plan_indexes
@@ -114,11 +114,51 @@ class IndexAdvisor:
         options = read_options(self._guard.deployment, names)
         return group(recorded.operations, _collations(options))
 
-    def explain(self, operation: Operation, *, run: bool = True) -> Explanation:
+    def operation(self, text: str) -> Operation:
+        """The query that `text` holds: a command as extended JSON, as the shell or the server's log has it.
+
+        Raises IndexManagementError for anything else.
+        """
+        from bson.json_util import loads
+
+        example = '{"find": "trips", "filter": {"status": "booked"}, "sort": {"createdAt": -1}}'
+        try:
+            command = loads(text)
+        except (ValueError, TypeError) as error:
+            raise IndexManagementError("this is no JSON", hint=f"Write a command: {example}") from error
+        found = None
+        if isinstance(command, Mapping):
+            found = from_command(self._guard.deployment.database_name, command)
+        if found is None:
+            raise IndexManagementError(
+                "this is no command that finds documents",
+                hint=f"find, aggregate, count, distinct, update, delete and findAndModify do: {example}",
+            )
+        return found
+
+    def recorded_operation(self, shape: str) -> Operation:
+        """The most costly operation of a shape, by its id, that the profiler has recorded. Two reads, one a member."""
+        recorded = self.recorded()
+        options = read_options(self._guard.deployment, {one.collection for one in recorded.operations})
+        collations = _collations(options)
+        found = [
+            one
+            for one in recorded.operations
+            if shape_of(one, collations.get(one.collection)).id == shape and one.command
+        ]
+        if not found:
+            raise IndexManagementError(
+                f"no recorded query has the shape {shape}",
+                hint="List them: wayra-db indexes profile report",
+            )
+        return max(found, key=lambda one: (one.documents_examined, one.milliseconds))
+
+    def explain(self, operation: Operation, *, execute: bool = True) -> Explanation:
         """How the server answers a query now, in words, and the index that would serve it better.
 
-        With `run` the server also carries it out, to count; nothing it finds is returned, and what changes documents
-        is only looked for. It is given ten seconds. Raises IndexManagementError where the query cannot be explained.
+        With `execute` the server also carries it out, to count; nothing it finds is returned, and what would change
+        documents only looks for them. It is given ten seconds. Raises IndexManagementError where the query cannot be
+        explained.
         """
         from pymongo.errors import OperationFailure
 
@@ -127,7 +167,7 @@ class IndexAdvisor:
                 "this query was recorded without its values, so the server cannot be asked about it",
                 hint="Write one into a file and name that: wayra-db indexes explain query.json",
             )
-        verbosity = "executionStats" if run else "queryPlanner"
+        verbosity = "executionStats" if execute else "queryPlanner"
         deployment = self._guard.deployment
         asked = {
             "explain": dict(operation.command),
@@ -143,7 +183,7 @@ class IndexAdvisor:
                     f"the server cannot explain this query (code {error.code})",
                     hint="Check its operators; a query that takes more than ten seconds needs --plan-only.",
                 ) from error
-        observed, proposals, _ = self._propose((replace(operation, plan="?", documents_examined=0, returned=None),))
+        observed, proposals, _ = self._propose((replace(operation, plan="", documents_examined=0, returned=None),))
         return Explanation(str(observed[0].shape), in_words(reply), proposals)
 
     def _propose(

@@ -82,6 +82,18 @@ def from_query_stats(entry: Mapping[str, Any]) -> Iterator[Operation]:
     yield from _recorded(facts, command, f"{namespace.get('db', '')}.{namespace['coll']}", "command", milliseconds)
 
 
+def from_command(database: str, command: Mapping[str, Any]) -> Operation | None:
+    """The operation that a command asks for, as an application would send it; None where it is none that finds
+    documents. Of several updates or deletes in one command it is the first.
+    """
+    name = next(iter(command), "")
+    collection, op = command.get(name), "command"
+    for verb, listed, kind in (("update", "updates", "update"), ("delete", "deletes", "remove")):
+        if name == verb and command.get(listed):
+            command, op = command[listed][0], kind
+    return next(_recorded({}, command, f"{database}.{collection}", op, 0.0), None)
+
+
 def _sum(metric: Any) -> int:
     return int(metric.get("sum", 0)) if isinstance(metric, Mapping) else 0
 

@@ -163,7 +163,11 @@ def _down(way: Any) -> str:
 
 
 def _number(value: Any) -> str:
-    return f"{value:,} documents" if isinstance(value, int) else "some documents"
+    return _plural(value, "document") if isinstance(value, int) else "some documents"
+
+
+def _plural(number: int, noun: str) -> str:
+    return f"{number:,} {noun if number == 1 else noun + 's'}"
 
 
 def _keeping(stage: Mapping[str, Any]) -> str:
@@ -208,7 +212,8 @@ def _is_point(interval: str) -> bool:
 
 def _verdict(cost: Cost) -> str:
     counted = (
-        f"In all it looked at {cost.keys:,} keys and {cost.documents:,} documents and returned {cost.returned:,}, "
+        f"In all it looked at {_plural(cost.keys, 'key')} and {_plural(cost.documents, 'document')} and returned "
+        f"{cost.returned:,}, "
         f"in {cost.milliseconds:.0f} ms"
     )
     if cost.scans and cost.documents > MANY_FOR_ONE * max(cost.returned, 1):

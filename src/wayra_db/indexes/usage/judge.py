@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from wayra_db.indexes.usage.model import Finding, Kind, LiveIndex
+from wayra_db.indexes.usage.model import Finding, Kind, LiveIndex, span
 from wayra_db.indexes.usage.redundancy import duty_of, find_redundant, is_plain
 
 
@@ -94,7 +94,7 @@ def _use(index: LiveIndex, shard_key: Mapping[str, Any] | None, limits: Limits) 
             Kind.UNUSED,
             index.collection,
             index.name,
-            f"no use in {use.quiet_days:.0f} observed days on {members}{before}; it takes {index.size_bytes:,} bytes "
+            f"no use in {span(use.quiet_days)} on {members}{before}; it takes {index.size_bytes:,} bytes "
             "and is written with the documents",
             _retire(index),
         )
@@ -165,7 +165,7 @@ def _value(document: Any, parts: Sequence[str]) -> Any:
 
 def _used(index: LiveIndex) -> str:
     uses = f"{index.use.uses:,} uses" if index.use.uses != 1 else "1 use"
-    return f"{uses} in {index.use.observed_days:.1f} days"
+    return f"{uses} in {span(index.use.observed_days)}"
 
 
 def _retire(index: LiveIndex) -> str:

@@ -158,3 +158,10 @@ class UsageReport:
             "indexes": [index.to_dict() for index in self.indexes],
             "findings": [finding.to_dict() for finding in self.findings],
         }
+
+
+def span(days: float) -> str:
+    """A time for people: 12 min, 3.4 h, 8 days."""
+    if days * 24 < 1:
+        return f"{days * 24 * 60:.0f} min"
+    return f"{days * 24:.1f} h" if days < 2 else f"{days:.0f} days"

@@ -29,13 +29,13 @@ class IndexUsage:
         self._guard = guard
         self._declared = {collection.name: collection for collection in declared}
 
-    def report(self, limits: Limits = DEFAULT) -> UsageReport:
+    def report(self, limits: Limits | None = None) -> UsageReport:
         """All live indexes of the user's collections with their use and size, and what speaks against some.
 
         Reads only: three requests, three a collection, and one more a collection for each member. Counters begin anew
         when a member restarts; kept samples (see `sample`) know what was before.
         """
-        deployment = self._guard.deployment
+        deployment, limits = self._guard.deployment, limits or DEFAULT
         names = read.read_names(deployment)
         live = read_indexes(deployment, names)
         now, members = read.read_counters(deployment, names)
