@@ -68,7 +68,10 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class LockState:
-    """The lock as somebody who only looks sees it; `holder` is None when it is free."""
+    """The lock as somebody who only looks sees it; `holder` is None when it is free.
+
+    `died` says that the holder was a process of this machine and is no more: the next runner gets in at once.
+    """
 
     epoch: int
     holder: str | None
@@ -76,6 +79,12 @@ class LockState:
     what: str
     expires_at: datetime | None
     expired: bool
+    died: bool = False
+
+    @property
+    def held(self) -> bool:
+        """Whether somebody is at work."""
+        return self.holder is not None and not self.expired and not self.died
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -102,6 +111,7 @@ def read_state(deployment: Deployment) -> LockState | None:
 
 def _state(document: Mapping[str, Any]) -> LockState:
     holder = document.get("holder")
+    died = bool(holder) and _is_dead_here(holder, Owner.of_this_process())
     return LockState(
         epoch=document["epoch"],
         holder=f"{holder['user']} (pid {holder['pid']})" if holder else None,
@@ -109,6 +119,7 @@ def _state(document: Mapping[str, Any]) -> LockState:
         what=document.get("what", ""),
         expires_at=document.get("expiresAt"),
         expired=bool(document.get("expired")),
+        died=died,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from wayra_db.indexes.history import Change, Record
 from wayra_db.indexes.plan import ACTING, Collations, IndexPlan, PlannedIndex, Step, plan_indexes
-from wayra_db.indexes.spec import IndexDocument, definition, is_building
+from wayra_db.indexes.spec import Context, IndexDocument, definition, differences, is_building
 
 Live = Mapping[str, Sequence[IndexDocument]]
 
@@ -68,10 +68,10 @@ def undo_plan(record: Record, live: Live, collations: Collations) -> IndexPlan:
         if change.before is not None:
             former.setdefault(change.collection, []).append(change.before)
         elif change.after is not None:
-            found = next((one for one in live.get(change.collection, ()) if one["name"] == change.name), None)
+            found = _now(change, live.get(change.collection, ()))
             if found is not None:
                 detail = "was made by the run that is undone"
-                steps.append(PlannedIndex(Step.DROP, change.collection, change.name, detail=detail, live=found))
+                steps.append(PlannedIndex(Step.DROP, change.collection, found["name"], detail=detail, live=found))
     gone = {(one.collection, one.name) for one in steps}
     there = {
         collection: [one for one in live.get(collection, ()) if (collection, one["name"]) not in gone]
@@ -79,6 +79,14 @@ def undo_plan(record: Record, live: Live, collations: Collations) -> IndexPlan:
     }
     back = plan_indexes(former, there, collations)
     return IndexPlan((*back.of(*ACTING), *steps))
+
+
+def _now(change: Change, live: Sequence[IndexDocument]) -> IndexDocument | None:
+    """The live index that a run has made; undoing a later run may have put it under another name."""
+    after = change.after or {}
+    context = Context(change.collection)
+    by_name = next((one for one in live if one["name"] == change.name), None)
+    return by_name or next((one for one in live if not differences(after, one, context)), None)
 
 
 def _is(live: IndexDocument, wanted: IndexDocument) -> bool:

@@ -113,7 +113,7 @@ def read_shard_keys(deployment: Deployment, collections: Iterable[str]) -> dict[
 def _ids(deployment: Deployment) -> dict[str, Any]:
     """Some of the ids; servers before 5.2 can keep two, short of all."""
     if deployment.capabilities.server_version >= (5, 2):
-        return {"ids": {"$firstN": {"n": IDS, "input": "$_id.document"}}}
+        return {"ids": {"$minN": {"n": IDS, "input": "$_id.document"}}}
     return {"least": {"$min": "$_id.document"}, "most": {"$max": "$_id.document"}}
 
 

@@ -122,9 +122,15 @@ def read_watched(deployment: Deployment, collection: str, name: str) -> Record |
 
 
 def read_undoable(deployment: Deployment, id: str | None = None) -> Record | None:
-    """The newest run that changed something and was not undone, or the one called `id`. One read."""
-    states: Mapping[str, Any] = {"state": {"$in": ["done", "failed", "interrupted", "watching"]}}
-    found = _read(deployment, {**states, "changes.0": {"$exists": True}}, sort=[("_id", -1)], limit=0 if id else 1)
+    """The newest run that changed something and was not undone, or the one called `id`, which may itself have undone
+    another. One read.
+    """
+    query: dict[str, Any] = {
+        "state": {"$in": ["done", "failed", "interrupted", "watching"]},
+        "changes.0": {"$exists": True},
+        **({} if id else {"command": {"$ne": "undo"}}),
+    }
+    found = _read(deployment, query, sort=[("_id", -1)], limit=0 if id else 1)
     return next((one for one in found if id in (None, one.id)), None)
 
 

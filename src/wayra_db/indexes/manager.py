@@ -293,7 +293,7 @@ class IndexManager:
         if not unfinished:
             return []
         lock = locking.read_state(deployment)
-        held = lock.epoch if lock and lock.holder and not lock.expired else None
+        held = lock.epoch if lock and lock.held else None
         settled = []
         for record in unfinished:
             if record.epoch == held:

@@ -311,6 +311,6 @@ def _free(name: str, taken: set[str]) -> str:
     number = 2
     free = name
     while free in taken:
-        free = f"{name}__v{number}"
+        free = f"{_base(name)}__v{number}"
         number += 1
     return free
