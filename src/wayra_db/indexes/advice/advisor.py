@@ -183,8 +183,10 @@ class IndexAdvisor:
                     f"the server cannot explain this query (code {error.code})",
                     hint="Check its operators; a query that takes more than ten seconds needs --plan-only.",
                 ) from error
-        observed, proposals, _ = self._propose((replace(operation, plan="", documents_examined=0, returned=None),))
-        return Explanation(str(observed[0].shape), in_words(reply), proposals)
+        asked_now = replace(operation, plan="", documents_examined=0, returned=None)
+        observed, proposals, _ = self._propose((asked_now,))
+        shape = observed[0].shape if observed else shape_of(operation)  # there is no such collection
+        return Explanation(str(shape), in_words(reply), proposals)
 
     def _propose(
         self, operations: Sequence[Operation]

@@ -40,11 +40,6 @@ class Arm:
     rest: frozenset[str] = frozenset()
     joined: frozenset[str] = frozenset()
 
-    @property
-    def indexable(self) -> bool:
-        """Whether anything in it can be found by key."""
-        return bool(self.equal or self.bounded or self.ranges or self.patterns or self.geo)
-
 
 @dataclass(slots=True)
 class _Conditions:
@@ -114,11 +109,11 @@ PLACEHOLDERS = ("?number", "?date", "?bool", "?objectId", "?null", "?timestamp",
 
 def _all_of(query: Mapping[str, Any], prefix: str, found: list[_Conditions]) -> list[_Conditions]:
     for key, value in query.items():
-        if key == "$and" and _is_list(value):
-            for part in value:
+        if key == "$and":
+            for part in _branches(value):
                 found = _all_of(part, prefix, found)
-        elif key == "$or" and _is_list(value):
-            found = _any_of(value, prefix, found)
+        elif key == "$or":
+            found = _any_of(_branches(value), prefix, found)
         elif key.startswith("$"):
             continue  # $nor, $expr, $where, $text, $comment, $jsonSchema: not found by key, or by an index of their own
         else:
@@ -179,7 +174,7 @@ def _in(path: str, operand: Any, into: _Conditions) -> None:
 
 def _every(path: str, operand: Any, into: _Conditions) -> None:
     parts = operand if _is_list(operand) else [operand]
-    if parts and isinstance(parts[0], Mapping) and "$elemMatch" in parts[0]:
+    if parts and isinstance(parts[0], Mapping) and isinstance(parts[0].get("$elemMatch"), Mapping):
         # An index finds the documents of one of them; the others are looked at there.
         _element(path, parts[0]["$elemMatch"], into)
     else:
@@ -219,6 +214,11 @@ def _flags(pattern: Any) -> str:
     from re import IGNORECASE, VERBOSE
 
     return ("i" if pattern.flags & IGNORECASE else "") + ("x" if pattern.flags & VERBOSE else "")
+
+
+def _branches(value: Any) -> list[Mapping[str, Any]]:
+    """The parts of a `$and` or `$or`; a query that the server refused is recorded too, and may hold anything."""
+    return [part for part in value if isinstance(part, Mapping)] if _is_list(value) else []
 
 
 def _is_list(value: Any) -> bool:

@@ -73,6 +73,8 @@ def _need(arm: Arm, shape: Shape, facts: Facts, shares: Mapping[str, float], lim
     ranges = _ranges(arm, equal, {name for name, _ in ordered}, facts, shares)
     if arm.geo:
         return _buildable(equal, ranges, min(arm.geo), arm, facts)
+    if not equal and not ordered and ranges and ranges[0][0] in arm.patterns:
+        return Need(frozenset())  # the server would hold the pattern against every key, and often every document
     in_front = _ranges(arm, equal, {name for name, _ in ordered[:1]}, facts, shares)
     if shape.distinct or (
         not equal and in_front and _narrows(in_front[0][0], ordered, arm, shape, facts, shares, limit)
@@ -108,13 +110,14 @@ def _narrows(
     """Whether, with no equality, a range in front and a sort of its keys costs less than reading in order from the end
     of the index and holding each document against the range.
     """
-    if not ordered or ordered[0][0] in arm.bounded | arm.ranges:
+    if not ordered or name in arm.patterns or ordered[0][0] in arm.bounded | arm.ranges:
         return False
     share = shares.get(name)
+    if name in arm.equal and facts.documents:
+        share = min(1.0, arm.points * facts.crowd_of(name) / facts.documents)
     if share is None:
-        return name in arm.bounded | arm.patterns
-    # A pattern is held against every key, a range only bounds them.
-    keys = facts.documents if name in arm.patterns else share * facts.documents
+        return name in arm.bounded
+    keys = share * facts.documents
     in_order = min(facts.documents, limit / share) if shape.limited and share else facts.documents
     return keys <= KEYS_FOR_A_DOCUMENT * in_order
 

@@ -26,7 +26,7 @@ class Operation:
     database: str
     collection: str
     kind: str
-    filter: Mapping[str, Any]
+    filter: Mapping[str, Any] = field(repr=False)
     sort: tuple[tuple[str, int], ...] = ()
     distinct: str = ""
     limited: bool = False
