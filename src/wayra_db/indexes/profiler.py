@@ -7,7 +7,7 @@ sets it back.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -146,18 +146,38 @@ class Profiler:
                     self._deployment.metadata.drop_collection(PROFILE)
         return self.state()
 
-    def wait(self, seconds: float) -> None:
-        """Wait until the time is over, somebody else switches it off, or a stop is asked for; then set it back."""
-        end = self._now() + timedelta(seconds=seconds)
+    def record(
+        self,
+        *,
+        seconds: float,
+        level: int = 1,
+        slow_milliseconds: int = 100,
+        started: Callable[[ProfilerState], object] = lambda state: None,
+    ) -> ProfilerState:
+        """Switch it on, wait, and set it back: when the time is over, somebody else switches it off, or a stop is asked
+        for. `started` is called once it records. Raises as `on`.
+        """
+        stop, switched = self._guard.stop, False
         try:
-            while (left := (end - self._now()).total_seconds()) > 0 and self._record() is not None:
-                done = int(seconds - left)
-                notify(self._guard.observer, Progress("recording operations", done, int(seconds), "seconds"))
-                if self._guard.stop.wait(min(POLL_SECONDS, left)):
-                    break
+            # A stop that comes while it is being switched, or waited for, ends the wait and is no failure.
+            with stop.protected():
+                state = self.on(level=level, slow_milliseconds=slow_milliseconds, seconds=seconds)
+                switched = True
+                started(state)
+                self._wait(seconds)
         finally:
-            with self._guard.stop.protected():
-                self._restore_if_recorded()
+            if switched:
+                with stop.protected():
+                    self._restore_if_recorded()
+        return self.state()
+
+    def _wait(self, seconds: float) -> None:
+        end = self._now() + timedelta(seconds=seconds)
+        while (left := (end - self._now()).total_seconds()) > 0 and self._record() is not None:
+            done = int(seconds - left)
+            notify(self._guard.observer, Progress("recording operations", done, int(seconds), "seconds"))
+            if self._guard.stop.wait(min(POLL_SECONDS, left)):
+                return
 
     def restore_if_overdue(self) -> bool:
         """Set it back when the time that was promised is over, as after a kill; tells whether it did. One read else."""

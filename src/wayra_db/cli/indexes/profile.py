@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from wayra_db.cli._options import command, group
@@ -9,6 +11,9 @@ from wayra_db.cli._output import FAINT, WARN, Output, duration, plural
 from wayra_db.cli._run import Run
 from wayra_db.cli._types import Duration
 from wayra_db.cli.indexes._group import indexes
+
+if TYPE_CHECKING:
+    from wayra_db.indexes.profiler import ProfilerState
 
 LONGEST_LIST = 20
 
@@ -47,19 +52,27 @@ def on(run: Run, level: int, slow_ms: int, seconds: float | None) -> None:
     """
     output, profiler = run.output, run.project().indexes.profiler
     profiler.restore_if_overdue()
-    state = profiler.on(level=level, slow_milliseconds=slow_ms, seconds=seconds)
     what = "everything" if level == 2 else f"what takes {slow_ms} ms or more"
-    where = plural(len(state.levels), "member") if len(state.levels) > 1 else "the server"
     if seconds is None:
+        state = profiler.on(level=level, slow_milliseconds=slow_ms)
         output.document(state.to_dict())
-        output.line(
-            f"{where.capitalize()} records {what} now. Set it back: {output.pasteable('wayra-db indexes profile off')}"
-        )
+        back = output.pasteable("wayra-db indexes profile off")
+        output.line(f"{_who(state).capitalize()} records {what} now. Set it back: {back}")
         return
-    output.note(f"Recording {what} on {where} for {duration(seconds)}; Ctrl-C ends it sooner.")
-    profiler.wait(seconds)
-    output.document(profiler.state().to_dict())
+    for_so_long = duration(seconds)
+    state = profiler.record(
+        level=level,
+        slow_milliseconds=slow_ms,
+        seconds=seconds,
+        started=lambda now: output.note(f"Recording {what} on {_who(now)} for {for_so_long}; Ctrl-C ends it sooner."),
+    )
+    run.end_progress()
+    output.document(state.to_dict())
     output.line(f"Set back as it was. Next: {output.pasteable('wayra-db indexes suggest')}")
+
+
+def _who(state: ProfilerState) -> str:
+    return plural(len(state.levels), "member") if len(state.levels) > 1 else "the server"
 
 
 @command(parent=profile, examples=["wayra-db indexes profile off", "wayra-db indexes profile off --forget"])

@@ -41,4 +41,4 @@ def read_sample(deployment: Deployment, name: str) -> Sequence[Mapping[str, Any]
         datetime_conversion=DatetimeConversion.DATETIME_AUTO, unicode_decode_error_handler="replace"
     )
     collection = deployment.database.get_collection(name, codec_options=options)
-    return list(collection.aggregate([{"$sample": {"size": SAMPLE_DOCUMENTS}}], batchSize=SAMPLE_DOCUMENTS))
+    return list(collection.aggregate([{"$sample": {"size": SAMPLE_DOCUMENTS}}], batchSize=SAMPLE_DOCUMENTS + 1))

@@ -110,10 +110,7 @@ def read_spreads(deployment: Deployment, name: str, indexes: Iterable[Mapping[st
     )
     collection = deployment.database.get_collection(name, codec_options=options)
     with translated(deployment.address):
-        sample = list(
-            collection.aggregate(
-                [{"$sample": {"size": SAMPLE_DOCUMENTS}}, {"$project": roots}], batchSize=SAMPLE_DOCUMENTS
-            )
-        )
+        stages: list[dict[str, Any]] = [{"$sample": {"size": SAMPLE_DOCUMENTS}}, {"$project": roots}]
+        sample = list(collection.aggregate(stages, batchSize=SAMPLE_DOCUMENTS + 1))  # in one batch
     spreads = {f"{name}.{index['name']}": spread_of(list(index["key"]), sample) for index in wanted}
     return {namespace: spread for namespace, spread in spreads.items() if spread is not None}

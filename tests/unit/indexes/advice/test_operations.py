@@ -164,7 +164,7 @@ def test_query_stats() -> None:
     assert one.command is None
     (observed,) = group([one])
     (arm,) = observed.shape.arms
-    assert (arm.equal, arm.ranges, observed.shape.sort) == ({"status"}, {"n"}, (("at", -1),))
+    assert (set(arm.equal), set(arm.ranges), dict(observed.shape.sort)) == ({"status"}, {"n"}, {"at": -1})
     assert observed.shape.text
 
 
