@@ -31,6 +31,11 @@ REFUSED: dict[str, tuple[list[IndexModel], str]] = {
         "cannot be sparse and have a partialFilterExpression",
     ),
     "a projection for nothing": ([IndexModel("a", wildcardProjection={"b": 1})], "is for an index on '$**'"),
+    "33 fields": ([IndexModel([(f"f{n}", 1) for n in range(33)])], "has 33 fields, and 32 are the most"),
+    "64 beside the one on _id": ([IndexModel(f"f{n}") for n in range(64)], "64 indexes are declared"),
+    "a name that means all": ([IndexModel("a", name="*")], "no index can be called '*'"),
+    "the server's own name": ([IndexModel("a", name="_id_")], "no index can be called '_id_'"),
+    "a name with a NUL": ([IndexModel("a", name="a\0b")], "no index can be called 'a\\x00b'"),
     "two text indexes": (
         [IndexModel([("a", "text")]), IndexModel([("b", "text")])],
         "a collection can have one text index only",

@@ -111,7 +111,7 @@ def read_state(deployment: Deployment) -> LockState | None:
 
 def _state(document: Mapping[str, Any]) -> LockState:
     holder = document.get("holder")
-    died = bool(holder) and _is_dead_here(holder, Owner.of_this_process())
+    died = holder is not None and _is_dead_here(holder, Owner.of_this_process())
     return LockState(
         epoch=document["epoch"],
         holder=f"{holder['user']} (pid {holder['pid']})" if holder else None,

@@ -331,7 +331,8 @@ class Project:
         found = read_indexes(self.deployment, documents)
         collations = {one.name: one.create_options().get("collation") for one in indexed}
         questions = open_questions(documents, found, collations)
-        rules = Rules(answers=ask(self.deployment, questions)) if questions else Rules()
+        # A migration also runs where the live index is missing, so it builds one anew instead of making it unique.
+        rules = Rules(converts=False, answers=ask(self.deployment, questions) if questions else {})
         plan = plan_indexes(documents, found, collations, rules)
         differing = (Step.CREATE, Step.CHANGE, Step.CONVERT, Step.SWAP, Step.REBUILD)
         return compare(

@@ -28,6 +28,10 @@ ROUND = {
     "seed status": "seeds",
     "init": "steps",
     "init --quick": "steps",
+    "indexes retire trips.old_1 --watch 0 --yes": "outcome",
+    "indexes undo --yes": "created",
+    "indexes undo --list": "runs",
+    "indexes duplicates users.email_1": "duplicates",
     "migrate redo": "up",
     "migrate history": "entries",
     "migrate create --name more": "path",
@@ -89,7 +93,8 @@ def test_no_command_is_left_out() -> None:
 )
 def test_each_command_writes_one_document(cli: Cli, sandbox: Sandbox, flags: list[str]) -> None:
     """Whatever it does; with --quiet without events, with --debug with the server's commands among them."""
-    sandbox.migration(2, "db.trips.insert_one({'title': 'first'})", "db.trips.delete_many({'title': 'first'})")
+    up = "db.trips.insert_one({'title': 'first'})\ndb.trips.create_index('old')"
+    sandbox.migration(2, up, "db.trips.delete_many({'title': 'first'})\ndb.trips.drop_index('old_1')")
     events: set[str] = set()
     for line, key in ROUND.items():
         ended = cli(*line.split(), "--json", *flags)

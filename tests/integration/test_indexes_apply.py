@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from pymongo import IndexModel
+from pymongo import IndexModel, ReadPreference
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
@@ -18,7 +18,8 @@ from wayra_db.errors import DuplicateKeysError, IndexManagementError, IndexValid
 from wayra_db.events import Event, Notice, Progress
 from wayra_db.indexes import history
 from wayra_db.indexes.plan import Step
-from wayra_db.testing import CommandCounter, RecordingObserver, ServerUnderTest
+from wayra_db.mongo.client import connect
+from wayra_db.testing import CommandCounter, RecordingObserver, ServerUnderTest, temporary_server
 
 Documents = Database[dict[str, Any]]
 
@@ -394,6 +395,25 @@ class TestRetire:
         assert "collection scans" in result.reason
         assert "hidden" not in bench.live()["old_1"]
         assert locking.read_state(bench.deployment).holder is None  # type: ignore[union-attr]
+
+    def test_queries_on_a_secondary_count(self) -> None:
+        """Each member is asked, with the URI's credentials."""
+        with temporary_server(nodes=3, auth=True) as server:
+            observer = RecordingObserver()
+            deployment = connect(
+                server.uri, "t", address="the set", server_selection_timeout_seconds=10, observer=observer
+            )
+            bench = Bench(deployment.database)
+            bench.deployment = deployment
+            bench.database.users.insert_many([{"old": number} for number in range(50)])
+            bench.database.users.create_index("old")
+            elsewhere = Bench(deployment.database.with_options(read_preference=ReadPreference.SECONDARY))
+            manager = bench.users()
+            with reading(elsewhere, {"old": 1}, when=lambda: bool(bench.live()["old_1"].get("hidden"))):
+                result = manager.retire("users.old_1", watch_seconds=20)
+            assert result.outcome == "needed"
+            assert server.primary().host not in result.reason
+            deployment.close()
 
     def test_the_lock_is_free_while_it_is_watched(self, bench: Bench) -> None:
         """Others may migrate meanwhile."""

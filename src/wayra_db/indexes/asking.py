@@ -6,6 +6,7 @@ Full forms come from `explain`, which reads only. Verdicts come from an empty sc
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
@@ -18,7 +19,8 @@ from wayra_db.mongo.commands import MAJORITY
 from wayra_db.mongo.errors import is_refused_as_written, translated
 
 INDEX_OPTIONS_CONFLICT = 85
-INDEX_KEY_SPECS_CONFLICT = 86
+SCRATCH = f"{PREFIX}scratch_"
+LEFT_BEHIND_SECONDS = 3600
 
 
 class Verdict(StrEnum):
@@ -85,9 +87,19 @@ def refusal(deployment: Deployment, options: Mapping[str, Any], documents: Seque
         return None
 
 
+def sweep(deployment: Deployment) -> None:
+    """Drop scratch collections that killed runs have left an hour ago or longer; one read where there are none."""
+    with translated(deployment.address):
+        names = deployment.metadata.list_collection_names(filter={"name": {"$regex": f"^{SCRATCH}"}})
+        for name in names:
+            made = name.removeprefix(SCRATCH).partition("_")[0]
+            if made.isdigit() and int(made) < time.time() - LEFT_BEHIND_SECONDS:
+                deployment.metadata.drop_collection(name)
+
+
 @contextmanager
 def _scratch(deployment: Deployment, options: Mapping[str, Any]) -> Iterator[str]:
-    name = f"{PREFIX}scratch_{secrets.token_hex(4)}"
+    name = f"{SCRATCH}{int(time.time())}_{secrets.token_hex(4)}"
     rules = ("validator", "validationLevel", "validationAction", "capped", "size", "max")
     kept = {key: value for key, value in options.items() if key not in rules}
     try:

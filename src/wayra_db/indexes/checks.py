@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from wayra_db.environment import Action
-from wayra_db.indexes.plan import BUILDING, MOST_INDEXES, IndexPlan, PlannedIndex, Step
+from wayra_db.indexes.plan import BUILDING, IndexPlan, PlannedIndex, Step
 from wayra_db.indexes.spec import IndexDocument, is_text, seconds, text_fields
 from wayra_db.meta import is_user_collection
 from wayra_db.schema.collection import Collection
+from wayra_db.schema.index_rules import MOST_INDEXES
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from wayra_db import locking
 from wayra_db.environment import Action
@@ -21,6 +21,7 @@ from wayra_db.indexes.history import Change, Record
 from wayra_db.indexes.live import read_indexes
 from wayra_db.indexes.plan import (
     BUILDING,
+    Collations,
     Declared,
     IndexPlan,
     PlannedIndex,
@@ -155,6 +156,7 @@ class IndexManager:
             current = confirmed
             self._require_drops(current)
             self._validator.require(current)
+            asking.sweep(self._guard.deployment)
             interrupted = self._interrupted()
             sentences = [sentence for _, said in interrupted for sentence in said]
             tell_interrupted(self._guard, sentences)
@@ -265,8 +267,9 @@ class IndexManager:
             return plan_indexes(declared, live, self._collations(), replace(rules, converts=False))
         return plan
 
-    def _collations(self) -> dict[str, Any]:
-        return {one.name: one.create_options().get("collation") for one in self._schema.collections}
+    def _collations(self) -> Collations:
+        # `collation` is a mapping once the declaration is made; the options as a whole would be copied for it.
+        return {one.name: cast("Mapping[str, Any] | None", one.collation) for one in self._schema.collections}
 
     def _confirmed(self, plan: IndexPlan) -> IndexPlan:
         """The plan with the server's word on every replacement: nothing goes that it holds for the same index."""

@@ -28,8 +28,7 @@ from wayra_db.indexes.spec import (
     questions,
     seconds,
 )
-
-MOST_INDEXES = 64
+from wayra_db.schema.index_rules import MOST_INDEXES
 
 
 class Step(StrEnum):

@@ -21,6 +21,8 @@ OPTIONS = frozenset({
     "textIndexVersion", "2dsphereIndexVersion", "bits", "min", "max",
 })
 # fmt: on
+MOST_FIELDS = 32
+MOST_INDEXES = 64
 LONGEST_LIFE_SECONDS = 2**31 - 1
 # What makes two indexes over the same key different indexes to the server.
 _SIGNATURE = ("unique", "sparse", "partialFilterExpression", "collation", "wildcardProjection")
@@ -48,6 +50,9 @@ def index_mistakes(indexes: Sequence[IndexModel]) -> Iterator[Mistake]:
             yield Mistake(f"two indexes are called {document['name']!r}", where, hint=hint)
         names[document["name"]] = position
         signatures.append(signature)
+    if len(indexes) > MOST_INDEXES - 1:
+        hint = f"A collection can have {MOST_INDEXES}, with the one on _id."
+        yield Mistake(f"{len(indexes)} indexes are declared", ("indexes", MOST_INDEXES - 1), hint=hint)
     text = [position for position, index in enumerate(indexes) if "text" in index.document["key"].values()]
     if len(text) > 1:
         hint = "Put all fields into the one."
@@ -57,6 +62,8 @@ def index_mistakes(indexes: Sequence[IndexModel]) -> Iterator[Mistake]:
 def _name_mistakes(name: Any, where: Where) -> Iterator[Mistake]:
     if not isinstance(name, str) or not name:
         yield Mistake(f"an index's name must be a string that is not empty, found {name!r}", where)
+    elif name in ("*", "_id_") or "\0" in name:
+        yield Mistake(f"no index can be called {name!r}", where, name, "Leave the name out, or choose another.")
 
 
 def _key_mistakes(document: Mapping[str, Any], where: Where) -> Iterator[Mistake]:
@@ -69,6 +76,8 @@ def _key_mistakes(document: Mapping[str, Any], where: Where) -> Iterator[Mistake
         elif not isinstance(kind, str) and (not _is_number(kind) or kind == 0 or kind != kind):
             hint = f"1, -1 or one of {', '.join(KINDS)}."
             yield Mistake(f"index {name!r}: the order of {field!r} cannot be {kind!r}", where, field, hint)
+    if len(key) > MOST_FIELDS:
+        yield Mistake(f"index {name!r} has {len(key)} fields, and {MOST_FIELDS} are the most", where)
     if _names_a_field_twice(name, key):
         yield Mistake(f"index {name!r} names a field twice", where)
     hashed = list(key.values()).count("hashed")
