@@ -138,4 +138,4 @@ def test_what_destroys_is_named() -> None:
         Action.RESTORE_OVER_DATA,
         Action.IMPORT,
     } == DESTRUCTIVE
-    assert {Action.REHEARSE, Action.BACKUP_CREATE, Action.EMBEDDED_SERVER} == READING
+    assert {Action.REHEARSE, Action.PROVE_INDEXES, Action.BACKUP_CREATE, Action.EMBEDDED_SERVER} == READING

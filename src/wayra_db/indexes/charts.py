@@ -65,6 +65,8 @@ def _short(label: str) -> str:
 
 def stack(counts: Mapping[str, int], colour_of: Callable[[str], str]) -> str:
     """One bar of all steps, each as wide as it is frequent, and what each colour is in words below it."""
+    if not counts:
+        return ""
     total, left = sum(counts.values()), 0.0
     width = LABEL_WIDTH + BAR_WIDTH + VALUE_WIDTH
     pieces, words = [], []

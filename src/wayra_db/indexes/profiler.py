@@ -62,7 +62,7 @@ class ProfilerState:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         return {
-            "levels": dict(self.levels),
+            "levels": [{"member": address, "level": level} for address, level in self.levels.items()],
             "unreachable": list(self.unreachable),
             "switchedOn": self.switched_on,
             "until": self.until.isoformat() if self.until else None,

@@ -16,7 +16,7 @@ from wayra_db.cli.indexes._group import indexes
     parent=indexes,
     examples=["wayra-db indexes explain query.json", "wayra-db indexes explain --shape 3f2a9c1e --plan-only"],
 )
-@click.argument("file", required=False, type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True))
+@click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
 @click.option("--shape", metavar="ID", help="The most costly recorded query of this shape, as `suggest` lists it.")
 @click.option(
     "--plan-only", is_flag=True, help="Ask for the plan alone; else the server also runs the query, to count."

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--log",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=click.Path(path_type=Path, dir_okay=False),
     help="Read a mongod's log file, also gzipped, instead of the profiler.",
 )
 @click.option("--query-stats", is_flag=True, help="Read $queryStats instead, where the server has it.")

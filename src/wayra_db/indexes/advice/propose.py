@@ -84,7 +84,7 @@ class Proposal:
         return {
             "collection": self.collection,
             "name": self.name,
-            "index": {**self.document, "key": dict(self.document["key"])},
+            "index": {**self.document, "key": [list(part) for part in self.document["key"].items()]},
             "declaration": self.declaration,
             "shapes": list(self.shapes),
             "count": self.count,

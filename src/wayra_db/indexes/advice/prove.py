@@ -96,7 +96,7 @@ class Proof:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         return {
-            "copied": {name: {"documents": some, "of": of} for name, (some, of) in self.copied.items()},
+            "copied": [{"collection": name, "documents": some, "of": of} for name, (some, of) in self.copied.items()],
             "documentsBefore": self.documents_before,
             "documentsAfter": self.documents_after,
             "queries": [one.to_dict() for one in self.queries],

@@ -47,7 +47,7 @@ class Use:
             "observedDays": round(self.observed_days, 2),
             "quietDays": round(self.quiet_days, 2),
             "complete": self.complete,
-            "byMember": dict(self.by_member),
+            "byMember": [{"member": member, "uses": uses} for member, uses in self.by_member.items()],
         }
 
 
@@ -87,7 +87,7 @@ class LiveIndex:
         return {
             "collection": self.collection,
             "name": self.name,
-            "index": {**shown, "key": dict(self.document["key"])},
+            "index": {**shown, "key": [list(part) for part in self.document["key"].items()]},
             "declared": self.declared,
             "use": self.use.to_dict(),
             "sizeBytes": self.size_bytes,
