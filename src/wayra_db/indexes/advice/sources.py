@@ -70,7 +70,8 @@ def read_profile(deployment: Deployment, since: datetime | None = None) -> Recor
 
     answers, members = ask_each(deployment, find_members(deployment), ask)
     entries = [entry for answer in answers.values() for entry in answer]
-    return _recorded(deployment, map(from_profile, entries), "the profiler", members)
+    cut_short = sum("$truncated" in (entry.get("command") or ()) for entry in entries)
+    return _recorded(deployment, map(from_profile, entries), "the profiler", members, cut_short)
 
 
 def read_query_stats(deployment: Deployment) -> Recorded:
