@@ -163,7 +163,7 @@ def test_ctrl_c_offers_a_choice(
             stdout, _ = process.communicate(timeout=60)
             assert "the server goes on building users.a_1, users.b_1" in stdout
         elif answer == "a":
-            wait_until(lambda: _aborting(wayra_database), "the abort is asked for")
+            wait_until(lambda: _aborting(wayra_database) or not live(wayra_database), "the abort is asked for")
     if answer != "l":
         stdout, _ = process.communicate(timeout=60)
     os.close(master)

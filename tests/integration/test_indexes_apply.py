@@ -151,7 +151,7 @@ class TestDuplicates:
         bench.users(IndexModel("email")).apply()
         bench.database.users.insert_many([{"_id": n, "email": "same"} for n in range(2)])
         manager = bench.users(EMAIL)
-        monkeypatch.setattr(manager._validator, "require", lambda plan: None)
+        monkeypatch.setattr(manager._validator, "require", lambda plan, **more: None)
         with pytest.raises(DuplicateKeysError) as caught:
             manager.apply()
         assert caught.value.samples[0]["ids"] == [0, 1]
@@ -162,7 +162,7 @@ class TestDuplicates:
         """Of that collection nothing is built; what was done before is recorded."""
         bench.database.users.insert_many([{"_id": n, "email": "same"} for n in range(2)])
         manager = bench.users(IndexModel("other"), EMAIL)
-        monkeypatch.setattr(manager._validator, "require", lambda plan: None)
+        monkeypatch.setattr(manager._validator, "require", lambda plan, **more: None)
         with pytest.raises(DuplicateKeysError, match="1 key occurs more than once in email"):
             manager.apply()
         assert bench.live() == {}
@@ -449,6 +449,7 @@ class TestRetire:
         [
             ("users._id_", "is the server's own"),
             ("users.none_1", "there is no index users.none_1"),
+            ("_wayra_log._id_", "is the tool's or the server's own"),
             ("users.a_1", "is declared"),
             ("users", "names no index"),
         ],
@@ -501,6 +502,15 @@ class TestUndo:
         assert bench.live() == {}
         manager.undo(manager.runs()[0].id)
         assert set(bench.live()) == {"a_1"}
+
+    def test_an_undeclared_collection(self, bench: Bench) -> None:
+        """What was retired there can come back as well."""
+        bench.database.others.create_index("old")
+        before = bench.live("others")
+        manager = bench.users()
+        manager.retire("others.old_1", watch_seconds=0)
+        manager.undo()
+        assert bench.live("others") == before
 
     def test_duplicates_stop_it(self, bench: Bench) -> None:
         """A unique index cannot come back over data that has duplicates now; nothing is changed."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from pymongo.errors import OperationFailure
 
 from wayra_db import Collection, Deployment, Environment, Guard, IndexManager, SchemaManager
 from wayra_db.environment import Action
+from wayra_db.errors import DeclarationError
 from wayra_db.indexes.plan import Step
 from wayra_db.indexes.spec import definition
 
@@ -173,15 +176,18 @@ PAIRS: dict[str, tuple[IndexModel, IndexModel, Step]] = {
 }
 
 
-@pytest.fixture
-def manage(wayra_database: Documents) -> Callable[[IndexModel], IndexManager]:
-    """An index manager for one declared index of `c`."""
+Make = Callable[..., IndexManager]
 
-    def make(declared: IndexModel) -> IndexManager:
+
+@pytest.fixture
+def make(wayra_database: Documents) -> Make:
+    """An index manager for declared indexes of `c`, on a database that is claimed."""
+
+    def make(declared: list[IndexModel], undeclared: str = "report") -> IndexManager:
         guard = Guard(Deployment(wayra_database.client, wayra_database.name), Environment.TEST, adopt=True)
         with guard.changing(Action.APPLY_INDEXES, "claiming it"):
             pass  # nothing is dropped on a database that nobody has claimed
-        return IndexManager(guard, SchemaManager(guard, [Collection("c", indexes=[declared])]))
+        return IndexManager(guard, SchemaManager(guard, [Collection("c", indexes=declared)]), undeclared=undeclared)
 
     return make
 
@@ -195,7 +201,7 @@ def test_the_table_is_long_enough() -> None:
 @pytest.mark.parametrize(("declared", "live", "verdict"), PAIRS.values(), ids=PAIRS)
 def test_pairs(
     wayra_database: Documents,
-    manage: Callable[[IndexModel], IndexManager],
+    make: Make,
     declared: IndexModel,
     live: IndexModel,
     verdict: Step,
@@ -204,7 +210,7 @@ def test_pairs(
     wayra_database.c.create_indexes([live])
     wayra_database.c.insert_many([{"a": 1, "t": "x"}, {"a": 2, "t": "y", "p": [1, 2]}])
     before = definitions(wayra_database)
-    manager = manage(declared)
+    manager = make([declared])
     plan = manager.plan()
     assert [one.step for one in plan.indexes if one.step is not UNDECLARED] == [verdict]
     assert definitions(wayra_database) == before
@@ -262,3 +268,31 @@ def definitions(database: Documents) -> list[dict[str, Any]]:
 def nameless(document: dict[str, Any]) -> tuple[Any, ...]:
     """A definition without its name, which nothing can change back; the order of its key counts."""
     return list(document["key"].items()), {key: value for key, value in document.items() if key != "name"}
+
+
+POOL = [model for declared, live, _ in PAIRS.values() for model in (declared, live)]
+
+
+def _declarable(chance: random.Random) -> list[IndexModel]:
+    """Some indexes that can be declared together."""
+    while True:
+        chosen = chance.sample(POOL, chance.randrange(1, 7))
+        try:
+            return list(Collection("c", indexes=chosen).indexes)
+        except DeclarationError:
+            continue
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_any_two_sides_converge(wayra_database: Documents, seed: int, make: Make) -> None:
+    """Whatever is declared and whatever is live: after one `apply` there is nothing left to do."""
+    chance = random.Random(seed)
+    for model in chance.sample(POOL, 8):
+        with suppress(OperationFailure):  # it does not go with one that is there
+            wayra_database.c.create_indexes([model])
+    wayra_database.c.insert_many([{"a": 1, "b": 1, "t": "x"}, {"a": 2, "b": 2, "t": "y"}])
+    manager = make(_declarable(chance), undeclared=chance.choice(["report", "hide", "drop"]))
+    plan = manager.plan()
+    manager.apply(plan, watch_seconds=0)
+    again = manager.plan()
+    assert again.empty, (plan.to_dict(), again.to_dict())

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from wayra_db.errors import CancelledError, DuplicateKeysError, IndexManagementError, LockLostError, WayraError
+from wayra_db.errors import (
+    CancelledError,
+    ConnectionFailedError,
+    DuplicateKeysError,
+    IndexManagementError,
+    LockLostError,
+    WayraError,
+)
 from wayra_db.events import Notice, notify
 from wayra_db.guard import Guard
 from wayra_db.indexes import history
@@ -23,12 +29,10 @@ from wayra_db.mongo.errors import DUPLICATE_KEY, translate, translated
 
 CANNOT_CONVERT_TO_UNIQUE = 359
 
-logger = logging.getLogger("wayra_db")
-
 
 @dataclass(frozen=True, slots=True)
 class How:
-    """How a plan is applied: collections at once, what a stop does with running builds, and how a drop is made."""
+    """How a plan is applied: how many collections at once, and what a stop does with running builds."""
 
     parallel: int = 2
     on_stop: OnStop = leave
@@ -61,8 +65,10 @@ class Applier:
         except LockLostError:
             raise
         except BaseException as error:
-            # A build that was left to the server is not over: the next run tells what became of it.
-            if not (isinstance(error, CancelledError) and self._left_any(plan)):
+            # A build that was left to the server, or whose server is out of reach, is not over: the next run tells what
+            # became of it.
+            left = isinstance(error, CancelledError) and self._left_any(plan)
+            if not left and not isinstance(error, ConnectionFailedError):
                 self._end(record, command, "failed")
             raise
         self._end(record, command, "done")

@@ -49,14 +49,22 @@ class Problem:
 
 
 def static_problems(
-    plan: IndexPlan, collections: Mapping[str, Collection], shard_keys: Mapping[str, Mapping[str, Any]] | None = None
+    plan: IndexPlan,
+    collections: Mapping[str, Collection],
+    shard_keys: Mapping[str, Mapping[str, Any]] | None = None,
+    *,
+    declared_only: bool = True,
 ) -> list[Problem]:
-    """What can be said without looking at data; `shard_keys` are those of the live sharded collections."""
+    """What can be said without looking at data; `shard_keys` are those of the live sharded collections.
+
+    Without `declared_only` a collection that nobody declares is no problem: what was dropped there may come back.
+    """
     acting = [one for one in plan.indexes if one.step in (*BUILDING, Step.CONVERT, Step.CHANGE)]
     found: list[Problem] = []
     for one in plan.indexes:
-        if one.collection not in collections or not is_user_collection(one.collection):
-            whose = "not declared" if is_user_collection(one.collection) else "the tool's or the server's own"
+        is_users = is_user_collection(one.collection)
+        if not is_users or (declared_only and one.collection not in collections):
+            whose = "not declared" if is_users else "the tool's or the server's own"
             message = f"the collection is {whose}"
             found.append(Problem("collection", one.collection, one.name, message, "Declare it in collections/."))
     found += _limit(plan)

@@ -196,7 +196,7 @@ class IndexManager:
         self._require_drops(plan)
         with self._guard.changing(Action.APPLY_INDEXES, "indexes undo") as lease:
             record, plan = self.undo_plan(record.id)
-            self._validator.require(plan)
+            self._validator.require(plan, declared_only=False)
             closed = history.ended(record, "undone", record.changes)
             applier = Applier(self._guard, lease, self._validator, How(parallel, on_stop))
             return _result(applier.run(plan, "undo", [closed]), [], [])

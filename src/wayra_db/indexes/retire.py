@@ -18,6 +18,7 @@ from wayra_db.indexes.history import Change, Record
 from wayra_db.indexes.live import read_indexes
 from wayra_db.indexes.members import Members, members_of
 from wayra_db.indexes.spec import IndexDocument, definition, is_building, is_on_id
+from wayra_db.meta import is_user_collection
 from wayra_db.mongo.errors import translated
 
 EVERY_SECONDS = 0.5
@@ -81,6 +82,9 @@ class Retirement:
         return self._drop(record or resumed)
 
     def _require_live(self) -> IndexDocument:
+        if not is_user_collection(self._collection):
+            message = f"{self._collection} is the tool's or the server's own, and so are its indexes"
+            raise IndexManagementError(message, hint="Name an index of a collection of yours.")
         found = read_indexes(self._guard.deployment, [self._collection])[self._collection]
         live = next((one for one in found if one["name"] == self._name), None)
         namespace = f"{self._collection}.{self._name}"

@@ -32,13 +32,14 @@ class Validator:
         self._guard = guard
         self._collections = {collection.name: collection for collection in collections}
 
-    def problems(self, plan: IndexPlan) -> list[Problem]:
+    def problems(self, plan: IndexPlan, *, declared_only: bool = True) -> list[Problem]:
         """All problems that can be found by reading. Reads each collection once for each unique index to come, and once
         for each new lifetime.
         """
         deployment = self._guard.deployment
         planned = {one.collection for one in plan.indexes}
-        found = static_problems(plan, self._collections, facts.read_shard_keys(deployment, sorted(planned)))
+        shard_keys = facts.read_shard_keys(deployment, sorted(planned))
+        found = static_problems(plan, self._collections, shard_keys, declared_only=declared_only)
         for one in plan.of(*BUILDING, Step.CONVERT, Step.CHANGE):
             self._guard.stop.check()
             if becomes_unique(one) and (problem := self.duplicates(one.collection, one.document)):
@@ -47,13 +48,13 @@ class Validator:
                 found += self._expiry(one)
         return found
 
-    def require(self, plan: IndexPlan) -> None:
+    def require(self, plan: IndexPlan, *, declared_only: bool = True) -> None:
         """Raise unless the plan may be applied as it is; the server is asked on a scratch collection, dropped at once.
 
         Raises RefusedError for what wants permission, DuplicateKeysError, and IndexValidationError for the rest. What
         is permitted is told as a notice.
         """
-        problems = self.problems(plan)
+        problems = self.problems(plan, declared_only=declared_only)
         faults = [one for one in problems if one.action is None] + self._refused(plan)
         duplicates = [one for one in faults if one.rule == "duplicates"]
         if duplicates and len(duplicates) == len(faults):

@@ -15,6 +15,7 @@ from wayra_db.cli.indexes._group import indexes
 
 if TYPE_CHECKING:
     from wayra_db.indexes.builds import OnStop, WhenStopped
+    from wayra_db.indexes.plan import PlannedIndex
 
 allow_production = click.option("--allow-production", is_flag=True, help="Permit drops in production.")
 allow_expiry = click.option("--allow-expiry", is_flag=True, help="Permit TTL indexes that delete, in production.")
@@ -79,11 +80,11 @@ def apply(
     show_result(run.output, result, "Applied")
 
 
-def confirm_drops(run: Run, planned: Sequence[object]) -> None:
+def confirm_drops(run: Run, planned: Sequence[PlannedIndex]) -> None:
     """Have the user agree to what queries may miss: an index that is rebuilt, or one that goes for good."""
-    from wayra_db.indexes.plan import PlannedIndex, Step
+    from wayra_db.indexes.plan import Step
 
-    gone = [one for one in planned if isinstance(one, PlannedIndex) and one.step in (Step.REBUILD, Step.DROP)]
+    gone = [one for one in planned if one.step in (Step.REBUILD, Step.DROP)]
     if gone:
         listed = "\n".join(f"  {one.step} {one.namespace}: {one.detail}" for one in gone)
         run.confirm(f"Indexes are dropped:\n{listed}\n", "drop")
