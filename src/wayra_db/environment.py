@@ -30,6 +30,10 @@ class Action(StrEnum):
     APPLY_SCHEMA = "apply_schema"
     APPLY_INDEXES = "apply_indexes"
     DROP_INDEXES = "drop_indexes"
+    PROVE_INDEXES = "prove_indexes"
+    SAMPLE_INDEXES = "sample_indexes"
+    PROFILE = "profile"
+    PROFILE_EVERYTHING = "profile_everything"
     EXPIRE_DOCUMENTS = "expire_documents"
     INDEX_SENSITIVE_FIELDS = "index_sensitive_fields"
     SEED = "seed"
@@ -106,6 +110,15 @@ POLICY: Mapping[Action, Rule] = {
         _YES,
         NeedsPermission("Say so: wayra-db indexes apply --allow-sensitive."),
     ),
+    Action.PROVE_INDEXES: Rule("trying indexes on a copy", _YES, _YES, _YES),
+    Action.SAMPLE_INDEXES: Rule("keeping how much indexes are used", _YES, _YES, _YES),
+    Action.PROFILE: Rule("recording slow operations with the profiler", _YES, _YES, _YES),
+    Action.PROFILE_EVERYTHING: Rule(
+        "recording every operation with the profiler",
+        _YES,
+        _YES,
+        Refused("Record the slow ones, for a while: wayra-db indexes profile on --level 1 --slow-ms 100 --for 10m."),
+    ),
     Action.SEED: Rule("seeding", _YES, _YES, _NOT_HERE),
     Action.RESET: Rule("resetting the database", _YES, _YES, _NOT_HERE),
     Action.CLEAR: Rule("clearing collections", _YES, _YES, _NOT_HERE),
@@ -159,6 +172,7 @@ DESTRUCTIVE = frozenset(
 READING = frozenset(
     {
         Action.REHEARSE,
+        Action.PROVE_INDEXES,
         Action.BACKUP_CREATE,
         Action.BACKUP_DELETE,
         Action.EXPORT,

@@ -36,6 +36,12 @@ ROUND = {
     "backup import users_export.json --clear-existing --yes": "imported",
     "init": "steps",
     "init --quick": "steps",
+    "indexes usage --sample": "findings",
+    "indexes profile on --level 2": "levels",
+    "indexes profile report": "shapes",
+    "indexes profile off --forget": "levels",
+    "indexes suggest --prove": "proposals",
+    "indexes explain {folder}/query.json": "plan",
     "indexes retire trips.old_1 --watch 0 --yes": "outcome",
     "indexes undo --yes": "created",
     "indexes undo --list": "runs",
@@ -124,9 +130,11 @@ def test_each_command_writes_one_document(
     write_backup(sandbox.folder / "backups", "nightly")
     up = "db.trips.insert_one({'title': 'first'})\ndb.trips.create_index('old')"
     sandbox.migration(2, up, "db.trips.delete_many({'title': 'first'})\ndb.trips.drop_index('old_1')")
+    sandbox.write("query.json", '{"find": "trips", "filter": {"title": "first"}}')
     events: set[str] = set()
     for line, key in ROUND.items():
-        ended = cli(*line.format(uri=sandbox.uri, database=sandbox.database).split(), "--json", *flags)
+        named = line.format(uri=sandbox.uri, database=sandbox.database, folder=sandbox.folder)
+        ended = cli(*named.split(), "--json", *flags)
         # The sandbox's first migration updates a whole collection in one go, which the linter holds against it.
         assert ended.code == (ExitCode.PENDING if line == "migrate check" else ExitCode.OK), line
         check(ended)

@@ -32,6 +32,10 @@ IN_PRODUCTION = {
     Action.DROP_INDEXES: NeedsPermission,
     Action.EXPIRE_DOCUMENTS: NeedsPermission,
     Action.INDEX_SENSITIVE_FIELDS: NeedsPermission,
+    Action.PROVE_INDEXES: Allowed,
+    Action.SAMPLE_INDEXES: Allowed,
+    Action.PROFILE: Allowed,
+    Action.PROFILE_EVERYTHING: Refused,
     Action.BACKUP_CREATE: NeedsPermission,
     Action.EXPORT: NeedsPermission,
     Action.EXPORT_SENSITIVE: NeedsPermission,
@@ -144,6 +148,7 @@ def test_what_destroys_is_named() -> None:
     } == DESTRUCTIVE
     assert {
         Action.REHEARSE,
+        Action.PROVE_INDEXES,
         Action.BACKUP_CREATE,
         Action.BACKUP_DELETE,
         Action.EXPORT,

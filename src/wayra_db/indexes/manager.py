@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 from wayra_db import locking
 from wayra_db.environment import Action
@@ -41,6 +43,14 @@ from wayra_db.indexes.spec import (
 )
 from wayra_db.indexes.validation import Validator
 from wayra_db.schema.manager import SchemaManager
+
+if TYPE_CHECKING:
+    from wayra_db.indexes.advice import IndexAdvisor, Suggestion
+    from wayra_db.indexes.profiler import Profiler
+    from wayra_db.indexes.usage.history import Sample
+    from wayra_db.indexes.usage.judge import Limits
+    from wayra_db.indexes.usage.model import UsageReport
+    from wayra_db.indexes.usage.service import IndexUsage
 
 WATCH_SECONDS = 10.0
 PARALLEL = 2
@@ -203,6 +213,44 @@ class IndexManager:
         index = self._definition(collection, name)
         for group in facts.every_duplicate(self._guard.deployment, collection, index):
             yield self._validator.shown(collection, index, group)
+
+    @cached_property
+    def profiler(self) -> Profiler:
+        """The profiler of each member, which records what the advisor reads."""
+        from wayra_db.indexes.profiler import Profiler
+
+        return Profiler(self._guard)
+
+    @cached_property
+    def advisor(self) -> IndexAdvisor:
+        """What proposes indexes and explains queries."""
+        from wayra_db.indexes.advice import IndexAdvisor
+
+        return IndexAdvisor(self._guard, self._schema.collections)
+
+    def usage(self, limits: Limits | None = None) -> UsageReport:
+        """Use and size of every live index, and what speaks against some. Reads only: see `IndexUsage.report`."""
+        return self._usage.report(limits)
+
+    def sample_usage(self) -> Sample:
+        """Keep what each member counts now, so that use is known over weeks. See `IndexUsage.sample`."""
+        return self._usage.sample()
+
+    def suggest(
+        self, *, log: Path | None = None, query_stats: bool = False, prove: bool = False, whole: bool = False
+    ) -> Suggestion:
+        """Indexes that recorded queries ask for: the profiler's, those of a `log`, or of `$queryStats`.
+
+        With `prove` they are tried on a copy, sampled unless `whole`. Builds none: see `IndexAdvisor.suggest`.
+        """
+        recorded = self.advisor.recorded(log=log, query_stats=query_stats)
+        return self.advisor.suggest(recorded, prove_it=prove, whole=whole)
+
+    @cached_property
+    def _usage(self) -> IndexUsage:
+        from wayra_db.indexes.usage.service import IndexUsage
+
+        return IndexUsage(self._guard, self._schema.collections)
 
     def _compared(self) -> IndexPlan:
         declared = {collection.name: collection.index_documents() for collection in self._schema.collections}

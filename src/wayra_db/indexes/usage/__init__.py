@@ -1,0 +1,1 @@
+"""How much indexes are used, and what speaks against one."""
