@@ -550,6 +550,7 @@ class Project:
             stored_environment=marker.environment if marker else None,
             unclaimed_data=bool(unclaimed),
             resetting=bool(marker and marker.resetting),
+            restoring=str(marker.restoring.get("backup", "a backup")) if marker and marker.restoring else "",
             latency_milliseconds=round(latency, 2),
             deployment=capabilities,
             lock=read("lock", lambda: locking.read_state(deployment)),

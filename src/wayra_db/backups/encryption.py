@@ -50,7 +50,7 @@ def require_recipients(recipients: Sequence[str]) -> tuple[str, ...]:
             lines = Path(text).read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(
-                f"{text!r} is neither a recipient nor a file with recipients",
+                f"{_shown(text)} is neither a recipient nor a file with recipients",
                 key="backups.recipients",
                 hint="A recipient looks like age1...; `age-keygen` makes one and the identity that opens its files.",
             ) from error
@@ -233,10 +233,15 @@ def _recipient(text: str) -> Any:
         )
     except (pyrage.RecipientError, ValueError) as error:
         raise ConfigError(
-            f"{text!r} is no recipient: {error}",
+            f"{_shown(text)} is no recipient: {error}",
             key="backups.recipients",
             hint="A recipient looks like age1...; `age-keygen` makes one and the identity that opens its files.",
         ) from error
+
+
+def _shown(text: str) -> str:
+    """What was given, for a message; a secret key, given by a mix-up, is repeated nowhere."""
+    return "a secret key" if "SECRET" in text.upper() or "PRIVATE" in text.upper() else repr(text)
 
 
 def _identities(given: Sequence[str] | Path) -> list[Any]:

@@ -195,7 +195,9 @@ def open_file(folder: Path, name: str) -> IO[bytes]:
             raise BackupError(f"{path} is a link, and none is followed", hint="Copy the real folder in its place.")
     path = folder / name
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
+        # Without waiting: a pipe in a file's place would keep the reader for ever.
+        flags = ("O_NOFOLLOW", "O_BINARY", "O_NONBLOCK")
+        descriptor = os.open(path, os.O_RDONLY | sum(getattr(os, flag, 0) for flag in flags))
     except OSError as error:
         if path.is_symlink():
             raise BackupError(

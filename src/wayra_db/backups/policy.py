@@ -14,6 +14,11 @@ from wayra_db.schema.collection import Collection
 from wayra_db.schema.mask import Mask
 
 LOCK = "_wayra_lock"
+NOT_ASKED_FOR, EXCLUDED = "not asked for", "excluded"
+# What a restore, an import or a question to the server has under way, or has left when it was killed: copies of other
+# collections, whose declarations nobody would find by these names.
+TEMPORARY = ("_wayra_restore_", "_wayra_import_", "_wayra_scratch_")
+TEMPORARY_REASON = "it is a copy that a restore or an import has under way, or has left behind"
 LOCK_REASON = "it says who is changing the database now, which is true of no copy"
 # What is left of data once it is packed, on the safe side of what documents usually come to.
 PACKED_SHARE: Mapping[Codec, float] = {"zstd": 0.6, "gzip": 0.65, "none": 1.0}
@@ -89,10 +94,12 @@ def select(names: Iterable[str], *, only: Sequence[str] | None = None, exclude: 
     for name in there:
         if name == LOCK:
             left_out.append(LeftOut(name, LOCK_REASON))
+        elif name.startswith(TEMPORARY):
+            left_out.append(LeftOut(name, TEMPORARY_REASON))
         elif name in exclude:
-            left_out.append(LeftOut(name, "excluded"))
+            left_out.append(LeftOut(name, EXCLUDED))
         elif only is not None and name not in only:
-            left_out.append(LeftOut(name, "not asked for"))
+            left_out.append(LeftOut(name, NOT_ASKED_FOR))
         else:
             chosen.append(name)
     return Selection(tuple(chosen), tuple(left_out))

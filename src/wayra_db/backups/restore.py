@@ -137,7 +137,7 @@ class _Restore:
         marks = read_writes(guard.deployment, self._replaced())
         for warning in plan.warnings:
             notify(guard.observer, Notice(warning, "warning"))
-        saved = safety(plan.over_data) if safety is not None and plan.over_data else None
+        saved = safety(plan.to_save) if safety is not None and plan.over_data else None
         cleaned = swaps.drop_leftovers(guard, self.lease)
         event = {
             "backup": plan.backup,

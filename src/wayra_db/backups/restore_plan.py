@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from wayra_db.backups.live import TEMPORARY, LiveCollection
 from wayra_db.backups.manifest import CollectionEntry, Manifest
+from wayra_db.backups.policy import EXCLUDED, NOT_ASKED_FOR
 from wayra_db.errors import (
     BackupError,
     ConfigError,
@@ -72,6 +73,11 @@ class RestorePlan:
     def over_data(self) -> tuple[str, ...]:
         """The collections whose documents are replaced or changed."""
         return tuple(one.name for one in self.targets if one.over_data)
+
+    @property
+    def to_save(self) -> tuple[str, ...]:
+        """What a safety backup has to hold: those collections, and the records of what was done to their data."""
+        return tuple(one.name for one in self.targets if one.live is not None and one.live.documents)
 
     @property
     def documents(self) -> int:
@@ -140,7 +146,7 @@ def plan_restore(
             skipped.append((entry.name, "what was done to the data that stays is still true"))
         else:
             targets.append(_target(request, entry, name, there))
-    targets += _forgotten(whole and request.drop_existing, targets, live)
+    targets += _forgotten(whole and request.drop_existing and not _is_partial(manifest), targets, live)
     targets.sort(key=lambda one: one.entry is not None and one.entry.kind == "view")  # after their sources
     plan = RestorePlan(
         backup=backup,
@@ -212,6 +218,11 @@ def _forgotten(applies: bool, targets: Sequence[Target], live: Mapping[str, Live
         for name in sorted(STATE)
         if applies and name not in given and name in live and live[name].documents
     ]
+
+
+def _is_partial(manifest: Manifest | None) -> bool:
+    """Whether collections were left out because somebody wanted it so: then what it does not hold says nothing."""
+    return manifest is not None and any(one.reason in (NOT_ASKED_FOR, EXCLUDED) for one in manifest.left_out)
 
 
 def _hit(name: str, targets: Sequence[Target]) -> bool:

@@ -102,6 +102,7 @@ class Status:
     stored_environment: str | None = None
     unclaimed_data: bool = False
     resetting: bool = False
+    restoring: str = ""
     latency_milliseconds: float | None = None
     deployment: Capabilities | None = None
     lock: LockState | None = None
@@ -134,6 +135,7 @@ class Status:
             "storedEnvironment": self.stored_environment,
             "unclaimedData": self.unclaimed_data,
             "resetting": self.resetting,
+            "restoring": self.restoring,
             "embedded": self.embedded,
             "latencyMilliseconds": self.latency_milliseconds,
             "deployment": self.deployment.to_dict() if self.deployment else None,
@@ -234,6 +236,13 @@ def _of_environment(status: Status) -> Finding | None:
     if status.resetting:
         return Finding(
             "problem", "a reset was cut off: nothing else is done before it is finished", "wayra-db reset finishes it"
+        )
+    if status.restoring:
+        return Finding(
+            "problem",
+            f"a restore of {status.restoring} was cut off while it was swapped in, and some collections are still the "
+            "old ones: nothing else is done before it is finished",
+            "wayra-db backup restore --continue",
         )
     return None
 

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from wayra_db.errors import UnsupportedDeploymentError
+from wayra_db.errors import ConfigError, UnsupportedDeploymentError
 from wayra_db.events import CommandSent, Notice, Observer, notify
 from wayra_db.mongo.capabilities import Capabilities, decide
 from wayra_db.mongo.errors import translated, unusable_tls_file, unusable_uri
+from wayra_db.settings.uri import database_name_problem
 
 if TYPE_CHECKING:
     from pymongo import AsyncMongoClient, MongoClient
@@ -131,7 +132,14 @@ class Deployment:
             return AsyncMongoClient(self._uri, **self._options)
 
     def beside(self, database_name: str) -> Deployment:
-        """Another database on the same deployment, over the same client, which stays this one's."""
+        """Another database on the same deployment, over the same client, which stays this one's.
+
+        Raises ConfigError for a name that no database of ours can have.
+        """
+        if problem := database_name_problem(database_name):
+            raise ConfigError(
+                f"the database name {database_name!r} {problem}; nothing was touched", key="database.name"
+            )
         return Deployment(
             self.client,
             database_name,

@@ -121,14 +121,15 @@ def restore(
     run.output.document({**report.to_dict(), "migrated": applied, "pending": pending})
     run.output.line(f"Restored {plural(plan.documents, 'document')} of {report.backup} into {report.database}.")
     if report.safety_backup:
-        command = f"{run.invocation} backup restore {report.safety_backup} --drop-existing"
+        there = "" if to is None else f" --to {to}"
+        command = f"{run.invocation} backup restore {report.safety_backup} --drop-existing{there}"
         run.output.line(f"What was there before is in {report.safety_backup}; to have it back: {command}")
     if applied:
         run.output.line(f"Applied the migrations {', '.join(map(str, applied))}.")
     if pending:
         run.output.line(
             f"The code is ahead of the backup: {', '.join(map(str, pending))} are to be run by "
-            f"`{run.invocation} migrate`."
+            f"`{run.invocation}{'' if to is None else f' --database {to}'} migrate`."
         )
 
 
