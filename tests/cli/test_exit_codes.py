@@ -229,17 +229,14 @@ def test_commands_in_advice_can_be_pasted(sandbox: Sandbox) -> None:
 
 
 def test_status_advises_what_is_not_refused(cli: Cli, sandbox: Sandbox, wayra_database: Documents) -> None:
-    """On a database with data of its own, and with an index in the way: what is advised works, or is no command."""
+    """On a database with data of its own, and with an index that is not as declared: what is advised works."""
     wayra_database.theirs.insert_one({"precious": True})
     wayra_database.users.create_index("email")
     ended = cli("status")
     assert {line.partition("→ ")[2] for line in ended.stdout.splitlines() if line.startswith("  !")} == {
         f"wayra-db --project {sandbox.folder} init --adopt claims it"
     }
-    conflict = next(line for line in ended.stdout.splitlines() if "another unique" in line)
-    assert conflict.startswith("  ✗ index users.email_1 is live as email_1")
-    assert conflict.endswith("→ Correct the declaration, or drop the live index in a migration.")
-    wayra_database.users.drop_index("email_1")
+    assert any("index users.email_1" in line for line in ended.stdout.splitlines())
     assert cli(*pasted(sandbox, ended.stdout).split()).code == ExitCode.OK
     assert cli("status", "--check").code == ExitCode.OK
 

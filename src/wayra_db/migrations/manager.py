@@ -295,7 +295,7 @@ class MigrationManager:
     def _runner(self) -> str:
         """Who holds the lock now; empty when nobody does."""
         lock = locking.read_state(self._guard.deployment)
-        return f"{lock.holder} on {lock.host}" if lock and lock.holder and not lock.expired else ""
+        return f"{lock.holder} on {lock.host}" if lock and lock.held else ""
 
     def _run(self, plan: MigrationPlan, lease: Lease) -> MigrationResult:
         commit = current_commit(self._directory)
