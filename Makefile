@@ -12,7 +12,7 @@ DEV := $(VENV)/.dev-installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help init test check format bench docs lock clean distclean
+.PHONY: help init test faults check format bench docs lock clean distclean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS='|' read -r name text; do printf '%-18s %s\n' "$$name" "$$text"; done
@@ -20,8 +20,11 @@ help: ## Show this list
 init: $(RUNTIME) ## Start a MongoDB and create, migrate, index and seed the Wayra database
 	@$(BIN)/wayra-db --project wayra init $(ARGS)
 
-test: $(DEV) ## Run all tests (JOBS=4 for more at once, ARGS="-k name" for some)
-	@$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+test: $(DEV) ## Run the tests (JOBS=4 for more at once, ARGS="-k name" for some)
+	@$(BIN)/python -m pytest -n $(JOBS) --ignore=tests/faults $(ARGS)
+
+faults: $(DEV) ## Run the long tests: kills at every command, failovers, a million documents
+	@$(BIN)/python -m pytest -n $(JOBS) $(ARGS) tests/faults
 
 check: $(DEV) ## Check style, types and layers
 	$(BIN)/ruff check
