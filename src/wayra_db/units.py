@@ -50,6 +50,7 @@ Written = Mapping[str, int]
 Outcome = Callable[[float, Written], tuple[Mapping[str, Any], Sequence[commands.Command]]]
 
 SWALLOWED_ATTEMPTS = 3
+LONGEST_TEXT = 1000
 DEFAULT_LIFETIME_SECONDS = 60
 
 logger = logging.getLogger("wayra_db.units")
@@ -290,12 +291,18 @@ def describe(error: BaseException, *, with_values: bool = True) -> str:
 
     if not isinstance(error, PyMongoError):
         text = error.message if isinstance(error, WayraError) else f"{type(error).__name__}: {error}"
-        return " ".join(text.split())
+        return _shortened(text)
     code = f" (code {error.code})" if isinstance(error, OperationFailure) else ""
     if not with_values:
         return f"{type(error).__name__}{code}"
     said = (error.details or {}).get("errmsg") if isinstance(error, OperationFailure) else None
-    return f"{type(error).__name__}{code}: {' '.join(str(said or error).split())[:500]}"
+    return f"{type(error).__name__}{code}: {_shortened(str(said or error))}"
+
+
+def _shortened(text: str) -> str:
+    """On one line, and short enough to be stored and read whatever an exception holds."""
+    line = " ".join(text[: 10 * LONGEST_TEXT].split())
+    return line if len(line) <= LONGEST_TEXT else f"{line[:LONGEST_TEXT]}..."
 
 
 def advice(error: BaseException) -> str:

@@ -182,3 +182,54 @@ def test_a_standalone_names_the_batch_that_is_in_doubt(
                 project.migrations.up()
                 counts = sorted(one["n"] for one in client["doubt"].things.find())
                 assert counts == [1, 1, 1, 1, 2, 2], "batch 2 is done again, and no other"
+
+
+def test_a_batch_is_found_without_reading_those_before_it(sandbox: Sandbox, wayra_database: Documents) -> None:
+    """The server looks at as many keys for the last batch as for the first."""
+    wayra_database.counted.insert_many([{"_id": number} for number in range(2000)])
+    sandbox.write(
+        "migrations/0001_step.py",
+        "def up(db, ctx):\n    for batch in ctx.batches('counted', size=100):\n"
+        "        batch.update_many({'$inc': {'n': 1}})\n",
+    )
+    wayra_database.command("profile", 2)
+    try:
+        with sandbox.open(adopt=True) as project:
+            project.migrations.up()
+    finally:
+        wayra_database.command("profile", 0)
+    found = wayra_database["system.profile"].find(
+        {"op": "query", "ns": f"{sandbox.database}.counted", "nreturned": 100}
+    )
+    examined = [one["keysExamined"] for one in found]
+    assert len(examined) == 20
+    assert max(examined) <= 101
+
+
+@pytest.mark.parametrize(
+    "body", ["for batch in list(loop): use(batch)", "for _ in loop: pass", "first = next(iter(loop))"]
+)
+def test_batches_that_are_gathered_before_they_are_used(sandbox: Sandbox, wayra_database: Documents, body: str) -> None:
+    """They would be recorded as done before anything is written: refused, and nothing is recorded."""
+    wayra_database.counted.insert_many([{"_id": number, "n": 0} for number in range(10)])
+    sandbox.write(
+        "migrations/0001_step.py",
+        "def up(db, ctx):\n    use = lambda batch: batch.update_many({'$inc': {'n': 1}})\n"
+        f"    loop = ctx.batches('counted', size=3)\n    {body}\n",
+    )
+    with sandbox.open(adopt=True) as project, pytest.raises(MigrationFailedError):
+        project.migrations.up()
+    assert wayra_database.counted.distinct("n") == [0]
+    assert wayra_database["_wayra_checkpoints"].distinct("batches") == [0]
+
+
+def test_batches_are_gone_over_once(sandbox: Sandbox, wayra_database: Documents) -> None:
+    """A second loop over the same would do nothing, and be taken for done."""
+    wayra_database.counted.insert_many([{"_id": number, "n": 0} for number in range(4)])
+    sandbox.write(
+        "migrations/0001_step.py",
+        "def up(db, ctx):\n    loop = ctx.batches('counted', size=3)\n    for _ in range(2):\n"
+        "        for batch in loop:\n            batch.update_many({'$inc': {'n': 1}})\n",
+    )
+    with sandbox.open(adopt=True) as project, pytest.raises(MigrationFailedError, match="twice"):
+        project.migrations.up()

@@ -325,3 +325,28 @@ def test_a_context_tells_and_asks(sandbox: Sandbox, wayra_database: Documents) -
         project.migrations.up()
     assert wayra_database.things.count_documents({}) == 1
     assert [event.to_dict()["event"] for event in sandbox.observer.events if "Progress" in type(event).__name__]
+
+
+def test_entries_cut_off_at_the_end_of_the_log_are_missed(sandbox: Sandbox, wayra_database: Documents) -> None:
+    """The chain alone cannot tell; the lock knows how often it was held."""
+    sandbox.migration(1, "db.things.insert_one({'_id': 1})", "db.things.delete_one({'_id': 1})")
+    with sandbox.open() as project:
+        project.migrations.up()
+        project.migrations.rollback(version=1)
+    assert sandbox.run("history", "verify").returncode == 0
+    newest = max(wayra_database["_wayra_log"].distinct("_id"))
+    wayra_database["_wayra_log"].delete_many({"_id": {"$gte": newest - 1}})
+    ended = sandbox.run("history", "verify")
+    assert ended.returncode == 1
+    assert "missing at the end" in ended.stderr
+    wayra_database["_wayra_log"].delete_many({})
+    assert sandbox.run("history", "verify").returncode == 1
+
+
+def test_an_exception_of_any_length_is_recorded(sandbox: Sandbox, wayra_database: Documents) -> None:
+    """Its text is cut; the record of the failure is not lost."""
+    sandbox.migration(1, "raise ValueError('x' * 20_000_000)")
+    with sandbox.open() as project, pytest.raises(MigrationFailedError) as caught:
+        project.migrations.up()
+    assert len(caught.value.message) < 2000
+    assert states(sandbox) == ["failed"]

@@ -107,6 +107,7 @@ def _facts(entry: dict[str, Any]) -> str:
 def verify(run: Run) -> None:
     """Check that no entry of the audit log was changed, removed or added by other hands."""
     from wayra_db import audit
+    from wayra_db.locking import read_state
 
     deployment = run.project().deployment
     broken = audit.first_broken(audit.read_entries(deployment))
@@ -116,5 +117,12 @@ def verify(run: Run) -> None:
             hint=f"The entries before {broken} are as they were written. Compare with a backup of _wayra_log.",
         )
     newest = audit.read_head(deployment)
+    lock = read_state(deployment)
+    if lock is not None and not lock.held and lock.epoch > newest.epoch:
+        raise WayraError(
+            f"entries are missing at the end of the audit log: the newest is of epoch {newest.epoch}, and the lock has "
+            f"been held {lock.epoch} times",
+            hint="Each holder of the lock begins with an entry. Compare with a backup of _wayra_log.",
+        )
     run.output.document({"intact": True, "entries": newest.sequence, "digest": newest.digest})
     run.output.line(f"{plural(newest.sequence, 'entry', 'entries')}, unbroken. The newest digest is {newest.digest}.")

@@ -37,18 +37,47 @@ class BatchesError(MigrationError):
     """`ctx.batches` cannot do what was asked of it; nothing of the present batch was kept."""
 
 
-@dataclass(frozen=True, slots=True)
 class Batch:
     """Some neighbouring documents; what is written to them within the loop commits together with the checkpoint.
 
     `filter` finds them, and goes into `update_many`, `delete_many` or `find`; `documents` is how many they were when
-    the batch was cut. On an async database the methods return what is to be awaited.
+    the batch was cut. On an async database the methods return what is to be awaited. Only within its own turn of the
+    loop can a batch be used.
     """
 
-    number: int
-    documents: int
-    filter: Mapping[str, Any]
-    _collection: Any = field(repr=False)
+    def __init__(self, number: int, documents: int, filter: Mapping[str, Any], collection: Any) -> None:
+        self.number = number
+        self.documents = documents
+        self._filter = filter
+        self._collection = collection
+        self._used = self._over = False
+
+    @property
+    def filter(self) -> Mapping[str, Any]:
+        """The query that finds the documents of the batch. Raises BatchesError once the loop has gone on."""
+        if self._over:
+            raise BatchesError(
+                f"batch {self.number} was used after the loop had gone on: it would be written outside its transaction",
+                hint="Use each batch within its turn of `for batch in ctx.batches(...)`.",
+            )
+        self._used = True
+        return self._filter
+
+    def begin(self) -> None:
+        """Its turn begins, perhaps once more."""
+        self._used = self._over = False
+
+    def end(self) -> None:
+        """The loop asks for the next batch. Raises BatchesError when nobody has looked at this one: batches that are
+        gathered first, as by `list(ctx.batches(...))`, would be recorded as done before anything is written.
+        """
+        self._over = True
+        if not self._used:
+            raise BatchesError(
+                f"batch {self.number} was not used before the next was asked for",
+                hint="Take one batch at a time, `for batch in ctx.batches(...)`, and use batch.filter in the loop; "
+                "leave what is not to be changed out by the filter.",
+            )
 
     def update_many(self, update: Any, **options: Any) -> Any:
         """`update_many` on the documents of the batch."""
@@ -108,12 +137,21 @@ class Batches:
     def __init__(self, walk: _Walk, port: Port) -> None:
         self._walk = walk
         self._port = port
+        self._begun = False
+
+    def _begin(self) -> Steps:
+        if self._begun:
+            raise BatchesError(
+                "the same batches were gone over twice", hint="Call ctx.batches(...) once for each loop."
+            )
+        self._begun = True
+        return self._walk.steps()
 
     def __iter__(self) -> Iterator[Batch]:
         if self._port.is_async:
             raise BatchesError("in an `async def`, write `async for batch in ctx.batches(...)`")
         try:
-            steps = self._walk.steps()
+            steps = self._begin()
             step = next(steps, None)
             while step is not None:
                 if isinstance(step, Batch):
@@ -133,7 +171,7 @@ class Batches:
         if not self._port.is_async:
             raise BatchesError("in a `def`, write `for batch in ctx.batches(...)`")
         try:
-            steps = self._walk.steps()
+            steps = self._begin()
             step = next(steps, None)
             while step is not None:
                 if isinstance(step, Batch):
@@ -272,8 +310,28 @@ class _Walk:
         """The next keys in order, all in one bracket; none at the end. And whether documents that were not seen may
         have the last of them as well.
         """
-        conditions = [self._conditions] if self._conditions else []
-        conditions += [ranges.after(self._key, *self.point.last)] if self.point.last else []
+        keys: list[Any] = []
+        if not self.point.last:
+            keys = yield from self._find({})
+        else:
+            # One after the other: only a single range is read from where it begins, and not from the index's start.
+            rest = ranges.rest(self._key, *self.point.last)
+            if rest is not None:
+                keys = yield from self._find(rest)
+            if not keys:
+                keys = yield from self._find(ranges.later(self._key, *self.point.last))
+        try:
+            count = ranges.first_bracket(keys) if keys else 0
+        except ranges.UnrangedKeyError as error:
+            raise BatchesError(
+                f"{self._key!r} of {self.point.collection} holds a value of type {error}: batches cannot go by that",
+                hint='Leave `key` out to go by "_id".',
+            ) from error
+        return keys[:count], self._key != "_id" and count == self._size
+
+    def _find(self, range_: Mapping[str, Any]) -> Generator[Request, Any, list[Any]]:
+        """The first keys of a range, in order."""
+        conditions = [one for one in (self._conditions, range_) if one]
         command = {
             "find": self.point.collection,
             "filter": {"$and": conditions} if conditions else {},
@@ -285,15 +343,7 @@ class _Walk:
             "singleBatch": True,
         }
         reply = yield lambda port: port.command(command)
-        keys = [_value(document, self._key) for document in reply["cursor"]["firstBatch"]]
-        try:
-            count = ranges.first_bracket(keys) if keys else 0
-        except ranges.UnrangedKeyError as error:
-            raise BatchesError(
-                f"{self._key!r} of {self.point.collection} holds a value of type {error}: batches cannot go by that",
-                hint='Leave `key` out to go by "_id".',
-            ) from error
-        return keys[:count], self._key != "_id" and count == self._size
+        return [_value(document, self._key) for document in reply["cursor"]["firstBatch"]]
 
     def _do(self, keys: list[Any], last_is_shared: bool) -> Steps:
         """One batch: handed to the user's loop, and committed with its checkpoint when the loop asks for the next."""
@@ -331,7 +381,9 @@ class _Walk:
         for attempt in range(1, ATTEMPTS + 1):
             self._run.lease.check()
             yield lambda port: port.begin()
+            batch.begin()
             yield batch
+            batch.end()
             try:
                 reply = yield lambda port: port.inside(advance)
                 checkpoints.check_advanced(reply, epoch=epoch)
@@ -355,6 +407,7 @@ class _Walk:
         """Without transactions the checkpoint says first what is about to be done, so that a crash is visible."""
         yield from self._store(replace(self.point, doubt=reached.last))
         yield batch
+        batch.end()
         yield from self._store(reached)
 
     def _store(self, point: Checkpoint) -> Steps:

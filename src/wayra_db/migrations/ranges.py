@@ -78,19 +78,27 @@ def bracket(value: Any) -> str:
     raise UnrangedKeyError(type(value).__name__)
 
 
-def after(key: str, value: Any) -> Condition:
-    """What comes after `value` in the order of `key`: the rest of its bracket and all later ones."""
+def rest(key: str, value: Any) -> Condition | None:
+    """What comes after `value` in its own bracket; None where that holds nothing else. One range of an index."""
     here = bracket(value)
-    alternatives: list[Condition] = [] if here in _SINGLE else [{key: {"$gt": value}}]
     if here == _NAN:
-        # `$type` calls NaN a number as well, so it would find it again and again.
-        alternatives, here = [{key: {"$gte": -math.inf}}], _NUMBER
-    later = BRACKETS[_ORDER[here] + 1 :]
-    if any(name == _NULL for name, _ in later):
+        return {key: {"$gte": -math.inf}}
+    return None if here in _SINGLE else {key: {"$gt": value}}
+
+
+def later(key: str, value: Any) -> Condition:
+    """What lies in the brackets after that of `value`. The server goes through the whole index for it, so it is asked
+    only where a bracket has ended.
+    """
+    here = bracket(value)
+    # `$type` calls NaN a number as well, so it would find it again and again.
+    following = BRACKETS[_ORDER[_NUMBER if here == _NAN else here] + 1 :]
+    alternatives: list[Condition] = []
+    if any(name == _NULL for name, _ in following):
         alternatives.append({key: None})  # `$type` does not find a missing field, which sorts as null does
-    if any(name == _NAN for name, _ in later):
+    if any(name == _NAN for name, _ in following):
         alternatives.append({key: math.nan})
-    types = [known for name, names in later if name != _NULL for known in names]
+    types = [known for name, names in following if name != _NULL for known in names]
     alternatives.append({key: {"$type": [*types, *_UNRANGED]}})
     return {"$or": alternatives}
 

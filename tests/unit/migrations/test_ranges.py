@@ -49,16 +49,23 @@ def test_values_that_no_range_holds(value: Any) -> None:
 @pytest.mark.parametrize("value", [MinKey(), None, math.nan, 1, "x", {}, b"", ObjectId(), Timestamp(1, 1), MaxKey()])
 def test_what_comes_after_always_names_what_no_range_holds(value: Any) -> None:
     """So that the walk meets it, wherever it stands."""
-    types = ranges.after("k", value)["$or"][-1]["k"]["$type"]
+    types = ranges.later("k", value)["$or"][-1]["k"]["$type"]
     assert {"array", "regex", "javascript"} <= set(types)
 
 
 def test_what_comes_after_nan_is_not_nan() -> None:
     """Which `$type` calls a number, too: the walk would meet it for ever."""
-    first, second = ranges.after("k", math.nan)["$or"]
-    assert first == {"k": {"$gte": -math.inf}}
-    assert "number" not in second["k"]["$type"]
-    assert "string" in second["k"]["$type"]
+    assert ranges.rest("k", math.nan) == {"k": {"$gte": -math.inf}}
+    (later,) = ranges.later("k", math.nan)["$or"]
+    assert "number" not in later["k"]["$type"]
+    assert "string" in later["k"]["$type"]
+
+
+def test_the_rest_of_a_bracket_is_one_range() -> None:
+    """Which the server reads from where it begins; a bracket of one value has no rest."""
+    assert ranges.rest("k", 5) == {"k": {"$gt": 5}}
+    assert ranges.rest("k", None) is None
+    assert ranges.rest("k", MaxKey()) is None
 
 
 @pytest.mark.parametrize(
