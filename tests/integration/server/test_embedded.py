@@ -165,7 +165,7 @@ def test_status_describes_and_does_not_touch(sandbox: Sandbox) -> None:
     status = server.status()
     assert (status.running, status.ready, status.in_use, status.pid, status.uri) == (False, False, False, None, None)
     assert status.version == lease.version
-    assert status.to_dict()["data_dir"] == str(
+    assert status.to_dict()["dataDir"] == str(
         sandbox.state_dir / "server" / ".".join(lease.version.split(".")[:2]) / "data"
     )
     assert snapshot(sandbox.folder) == before
