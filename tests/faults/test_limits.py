@@ -31,7 +31,7 @@ def batched(body: str, *, is_async: bool) -> str:
     lines = "".join(f"        {line}\n" for line in body.splitlines())
     define, loop = ("async def", "async for") if is_async else ("def", "for")
     return (
-        f"import asyncio, time\n\n\n{define} up(db, ctx):\n    {loop} batch in ctx.batches('things', size=2):\n{lines}"
+        f"import asyncio, time\n\n\n{define} up(db, ctx):\n    {loop} batch in ctx.batches('things', size=2):\n        batch.filter\n{lines}"
     )
 
 
