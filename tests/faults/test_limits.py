@@ -30,9 +30,8 @@ def batched(body: str, *, is_async: bool) -> str:
     """A migration whose loop over batches has this body."""
     lines = "".join(f"        {line}\n" for line in body.splitlines())
     define, loop = ("async def", "async for") if is_async else ("def", "for")
-    return (
-        f"import asyncio, time\n\n\n{define} up(db, ctx):\n    {loop} batch in ctx.batches('things', size=2):\n        batch.filter\n{lines}"
-    )
+    head = f"import asyncio, time\n\n\n{define} up(db, ctx):\n    {loop} batch in ctx.batches('things', size=2):\n"
+    return f"{head}        batch.filter\n{lines}"
 
 
 SLOW = "{wait}db.others.insert_one({{}})\n{sleep}(2.5)\n{wait}db.others.insert_one({{}})"

@@ -5,7 +5,8 @@ What only one member knows (its profiler, its counters) is asked of each.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,6 +21,7 @@ T = TypeVar("T")
 
 # How long a member may take to answer before it counts as out of reach; the driver's own wait is for elections.
 PATIENCE_SECONDS = 3.0
+ACQUAINTANCE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +46,24 @@ def find_members(deployment: Deployment, hello: Mapping[str, Any] | None = None)
     listed = (*hello.get("hosts", ()), *hello.get("passives", ()))
     if "setName" not in hello or not listed:
         return Members(())
-    known = {f"{host}:{port}" if port is not None else host for host, port in deployment.client.nodes}
+    known = _known(deployment, listed)
     if len(listed) == 1 or not known & set(listed):
         # A direct connection goes to the one server that it names, by whatever name that is.
         own = str(hello.get("me", listed[0]))
         return Members((own,), tuple(address for address in listed if address != own))
     seen = tuple(address for address in listed if address in known)
     return Members(seen, tuple(address for address in listed if address not in known))
+
+
+def _known(deployment: Deployment, listed: Sequence[str]) -> set[str]:
+    """The members that the client has met; one that has just connected is given a moment to meet them all."""
+    deadline = time.monotonic() + ACQUAINTANCE_SECONDS
+    while True:
+        nodes = deployment.client.nodes
+        known = {f"{host}:{port}" if port is not None else host for host, port in nodes}
+        if known >= set(listed) or not known & set(listed) or time.monotonic() > deadline:
+            return known
+        time.sleep(0.01)
 
 
 def ask_each(deployment: Deployment, members: Members, ask: Callable[[Any], T]) -> tuple[dict[str, T], Members]:
