@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from tests.faults.test_kill_init import KILLER
+from tests.faults.nursery import KILLER
 from tests.integration.backups import copies
 from tests.support import Sandbox
 from wayra_db.backups.create import create_backup

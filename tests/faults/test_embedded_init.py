@@ -56,7 +56,7 @@ def test_two_at_once_start_one_server_and_do_it_once(own_server: Sandbox) -> Non
     with own_server.open() as project:
         assert project.status().healthy
         events = project.deployment.database["_wayra_log"].distinct("event")
-        assert {"schema applied", "migration applied", "indexes applied", "seed ran"} <= set(events)
+        assert {"schema applied", "migration applied", "indexes apply done", "seed ran"} <= set(events)
         assert project.deployment.database["_wayra_log"].count_documents({"event": "migration applied"}) == 3
 
 

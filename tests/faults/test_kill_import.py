@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from tests.faults.test_kill_init import KILLER
+from tests.faults.nursery import KILLER
 from tests.support import COLLECTIONS, Sandbox
 
 Documents = Database[dict[str, Any]]

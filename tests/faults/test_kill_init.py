@@ -11,6 +11,7 @@ import pytest
 from pymongo import MongoClient
 from pymongo.database import Database
 
+from tests.faults.nursery import KILLER
 from tests.support import Sandbox
 from wayra_db import locking
 from wayra_db.mongo.client import Deployment
@@ -19,27 +20,6 @@ from wayra_db.testing import ServerUnderTest
 Documents = Database[dict[str, Any]]
 
 WAYRA = Path(__file__).parents[2] / "wayra"
-
-KILLER = """
-import os, signal
-from pymongo import monitoring
-
-class Killer(monitoring.CommandListener):
-    sent = 0
-
-    def started(self, event):
-        Killer.sent += 1
-        if Killer.sent == {number} and {moment!r} == "before":
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def succeeded(self, event):
-        if Killer.sent == {number} and {moment!r} == "after":
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    failed = succeeded
-
-monitoring.register(Killer())
-"""
 
 
 def wayra_sandbox(folder: Path, uri: str | None, database: str) -> Sandbox:
@@ -143,4 +123,4 @@ def test_two_at_once_do_it_once(wayra: Sandbox, wayra_database: Documents) -> No
     events = [entry["event"] for entry in wayra_database["_wayra_log"].find(sort=[("_id", 1)])]
     assert events.count("migration applied") == 3
     assert events.count("seed ran") == 3
-    assert events.count("indexes applied") == 1
+    assert events.count("indexes apply done") == 1
