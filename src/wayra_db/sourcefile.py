@@ -66,6 +66,7 @@ class ParsedFile:
     checksum: str
     functions: Mapping[str, FunctionHeader]
     constants: Mapping[str, Constant]
+    text: str
     tree: ast.Module
 
 
@@ -98,7 +99,7 @@ def parse(path: Path) -> ParsedFile:
     constants: dict[str, Constant] = {}
     for node in tree.body:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            functions[node.name] = _header(node)
+            functions[node.name] = _header(node, yields="yield" in text and _yields(node))
         elif isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             for target in targets:
@@ -110,14 +111,15 @@ def parse(path: Path) -> ParsedFile:
         checksum=checksum(text),
         functions=MappingProxyType(functions),
         constants=MappingProxyType(constants),
+        text=text,
         tree=tree,
     )
 
 
-def _header(node: ast.FunctionDef | ast.AsyncFunctionDef) -> FunctionHeader:
+def _header(node: ast.FunctionDef | ast.AsyncFunctionDef, *, yields: bool) -> FunctionHeader:
     arguments = node.args
     positional = 100 if arguments.vararg else len(arguments.posonlyargs) + len(arguments.args)
-    return FunctionHeader(node.name, node.lineno, isinstance(node, ast.AsyncFunctionDef), positional, _yields(node))
+    return FunctionHeader(node.name, node.lineno, isinstance(node, ast.AsyncFunctionDef), positional, yields)
 
 
 def _yields(function: ast.AST) -> bool:

@@ -5,12 +5,15 @@ import itertools
 
 import pytest
 
-from wayra_db.atomicity import BLOCKING_COMMANDS, BLOCKING_METHODS, blockers, decide
+from wayra_db.atomicity import BLOCKING_COMMANDS, BLOCKING_METHODS, blockers, decide, goes_in_batches, is_plain
 
 
 def found(source: str, *, skip: str = "") -> list[str]:
-    """The blockers in a source text."""
-    return list(blockers(ast.parse(source), skip=skip))
+    """The blockers in a source text, which is never taken for plain when it has some."""
+    tree = ast.parse(source)
+    seen = list(blockers(tree, skip=skip))
+    assert not (is_plain(source) and (seen or goes_in_batches(tree)))
+    return seen
 
 
 @pytest.mark.parametrize(
@@ -97,3 +100,31 @@ def down(db):
 """
     assert found(source, skip="down") == ["create_index (line 3)"]
     assert found(source, skip="up") == ["create_index (line 3)", "drop (line 9)"]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "db.users.drop()",
+        "db.users .  drop()",
+        "db.users. # the old ones\n        # all of them\n        drop()",
+        "db.users.\\\n        drop()",
+        "db.command('drop', 'users')",
+        "db.users.aggregate([{'\\x24out': 'copy'}])",
+        "db.users.aggregate([{'$merge': 'copy'}])",
+        "db.users.\uff44rop()",
+        "ctx.batches('users')",
+    ],
+)
+def test_nothing_that_matters_is_taken_for_plain(call: str) -> None:
+    """Whatever way the name is written, the tree is walked."""
+    source = f"def up(db, ctx):\n    (\n        {call}\n    )\n"
+    tree = ast.parse(source)
+    assert list(blockers(tree)) or goes_in_batches(tree)
+    assert not is_plain(source)
+
+
+@pytest.mark.parametrize("call", ["db.users.update_many({}, {'$set': {'drop': 'out'}})", "db.users.find({'a': 1})"])
+def test_plain(call: str) -> None:
+    """What has no such call is not walked, unless it looks like one."""
+    assert is_plain(f"def up(db):\n    {call}\n")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from wayra_db import sourcefile
-from wayra_db.atomicity import blockers, goes_in_batches
+from wayra_db.atomicity import blockers, goes_in_batches, is_plain
 from wayra_db.errors import DuplicateVersionError, MigrationLoadError
 from wayra_db.migrations.model import DirectionHeader, Migration, Retry
 from wayra_db.sourcefile import ParsedFile, SourceFileError
@@ -64,10 +64,11 @@ def read_migration(path: Path) -> Migration:
             line=_line_of(path, "Version:"),
             hint="Make the two agree.",
         )
-    up = _direction(parsed, "up", other="down")
+    plain = is_plain(parsed.text)
+    up = _direction(parsed, "up", other="down", plain=plain)
     if up is None:
         raise MigrationLoadError("has no `up` function", path=path, hint="Add `def up(db): ...`.")
-    down = _direction(parsed, "down", other="up")
+    down = _direction(parsed, "down", other="up", plain=plain)
     transactional = _flag(parsed, "transactional", (True, False), default=None)
     if transactional and (up.batched or (down and down.batched)):
         raise MigrationLoadError(
@@ -93,7 +94,7 @@ def _line_of(path: Path, text: str) -> int | None:
     return next((number for number, line in enumerate(lines, 1) if text in line), None)
 
 
-def _direction(parsed: ParsedFile, name: str, *, other: str) -> DirectionHeader | None:
+def _direction(parsed: ParsedFile, name: str, *, other: str, plain: bool) -> DirectionHeader | None:
     function = parsed.functions.get(name)
     if function is None:
         return None
@@ -112,8 +113,8 @@ def _direction(parsed: ParsedFile, name: str, *, other: str) -> DirectionHeader 
         line=function.line,
         is_async=function.is_async,
         takes_context=function.positional >= 2,
-        blockers=tuple(blockers(parsed.tree, skip=other)),
-        batched=goes_in_batches(parsed.tree, skip=other),
+        blockers=() if plain else tuple(blockers(parsed.tree, skip=other)),
+        batched=not plain and goes_in_batches(parsed.tree, skip=other),
     )
 
 
