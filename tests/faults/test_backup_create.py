@@ -274,6 +274,8 @@ def test_memory_is_flat(
 ) -> None:
     """Below 150 MB, however much there is and however large the documents are."""
     pad = os.urandom(15_000_000)
+    # The small cache of a test server has no room for many of these at once.
+    wayra_database.client.admin.command({"setParameter": 1, "wiredTigerEngineRuntimeConfig": "cache_size=1G"})
     for name in "abcd":
         if kind == "large":
             for _ in range(2):
