@@ -21,6 +21,7 @@ from wayra_db.backups.encryption import require_recipients
 from wayra_db.backups.folder import NewFolder, new_folder, remove_partials, require_free
 from wayra_db.backups.layout import Layout, extended, metadata_text, prelude_text
 from wayra_db.backups.manifest import Codec, CollectionEntry, Consistency, Manifest, OplogEntry, Reason
+from wayra_db.backups.memory import give_back_large_blocks
 from wayra_db.backups.moment import Reached, describe
 from wayra_db.backups.names import default_name, require_backup_name
 from wayra_db.backups.packing import FrameFile, Packer, Written
@@ -125,6 +126,7 @@ def create_backup(
         require_free(folder / require_backup_name(name))
     wish = Wish(collections, exclude, protection.redact, jobs or READERS, tuple(declared))
     order = _Order(guard, folder, name, reason, wish, encrypted_to, codec, level)
+    give_back_large_blocks()
     with translated(guard.deployment.address), _disk_errors(folder):
         return with_attempts(guard, lambda: _attempt(order), nothing_left="nothing is left of the backup")
 
