@@ -43,7 +43,7 @@ from wayra_db.testing import TemporaryServer, temporary_server
 Client = pymongo.MongoClient[dict[str, Any]]
 
 DATABASE = "bench"
-OWN = {"floor": own.floor, "wayra-db": own.wayra_db}
+OWN = {"floor": own.floor, "wayra-db": own.wayra_db, "wayra-db --group": own.wayra_db_group}
 RIVALS = {
     "migrate-mongo": rivals.migrate_mongo,
     "mongomig": rivals.mongomig,

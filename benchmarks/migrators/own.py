@@ -23,16 +23,21 @@ def down(db):
 '''
 
 
-def wayra_db(place: Place) -> Migrator:
+def wayra_db_group(place: Place) -> Migrator:
+    """The same with all migrations in one transaction; rolling back has no such way."""
+    return wayra_db(place, "--group")
+
+
+def wayra_db(place: Place, *options: str) -> Migrator:
     """The whole command line in a process of its own, as a user runs it."""
     _write(place)
     (place.folder / "wayra-db.toml").write_text(f'[database]\nname = "{place.database}"\n')
     tool = str(Path(sys.executable).parent / "wayra-db")
     return Migrator(
-        name="wayra-db",
+        name=" ".join(["wayra-db", *options]),
         folder=place.folder,
         commands={
-            "up": [tool, "migrate"],
+            "up": [tool, "migrate", "up", *options],
             "status": [tool, "migrate", "status"],
             "no-op up": [tool, "migrate"],
             "rollback": [tool, "migrate", "rollback", "--all", "--yes"],

@@ -123,6 +123,6 @@ def first_broken(entries: Iterable[Mapping[str, Any]]) -> int | None:
     return None
 
 
-def append(entry: Mapping[str, Any]) -> commands.Command:
-    """The command that appends an entry; it meets a duplicate key when somebody else appended first."""
-    return commands.insert(COLLECTION, entry)
+def append(*entries: Mapping[str, Any]) -> commands.Command:
+    """The command that appends entries; it meets a duplicate key when somebody else appended first."""
+    return commands.insert(COLLECTION, *entries)

@@ -256,6 +256,14 @@ class InterruptedMigrationError(MigrationError):
         self.version = version
 
 
+class GroupError(MigrationError):
+    """The pending migrations cannot all run in one transaction; nothing has run."""
+
+    def __init__(self, message: str, *, versions: Sequence[int], hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.versions = tuple(versions)
+
+
 class VersionNotFoundError(MigrationError):
     """No migration has this version, or it was not applied."""
 

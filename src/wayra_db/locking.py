@@ -322,9 +322,14 @@ class Lease:
         if self._lost:
             raise self._lost_error()
 
-    def entry(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """The audit log entry for `event` on top of the current head; pure, so a retried transaction may reuse it."""
-        return audit.next_entry(self._head, event, epoch=self.epoch, who=self._owner.who())
+    def entries(self, *events: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The audit log entries for `events` on top of the current head; pure, so it may be asked again."""
+        made: list[dict[str, Any]] = []
+        head, who = self._head, self._owner.who()
+        for event in events:
+            made.append(audit.next_entry(head, event, epoch=self.epoch, who=who))
+            head = audit.head_after(made[-1])
+        return made
 
     def adopt(self, entry: Mapping[str, Any]) -> None:
         """Take `entry` as the head: its transaction has committed."""
@@ -348,7 +353,7 @@ class Lease:
         from pymongo import WriteConcern
         from pymongo.errors import DuplicateKeyError
 
-        entry = self.entry(event)
+        (entry,) = self.entries(event)
         everything = [audit.append(entry), *metadata]
         database = self._deployment.metadata
 

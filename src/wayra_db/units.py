@@ -45,9 +45,9 @@ Call = Callable[[Any, Any], Any]
 # Called with a port of the unit's own driver; may return a coroutine.
 PortCall = Callable[[Port], Any]
 
-# The audit log's event and the metadata writes for a unit that took so many seconds and wrote so many documents.
+# The audit log's events and the metadata writes for a unit that took so many seconds and wrote so many documents.
 Written = Mapping[str, int]
-Outcome = Callable[[float, Written], tuple[Mapping[str, Any], Sequence[commands.Command]]]
+Outcome = Callable[[float, Written], tuple[Sequence[Mapping[str, Any]], Sequence[commands.Command]]]
 
 SWALLOWED_ATTEMPTS = 3
 LONGEST_TEXT = 1000
@@ -69,7 +69,7 @@ class OutlivedTransactionError(WayraError):
 
 
 class _Attempt:
-    """What the repeated runs of one atomic unit share; `entry` is the log entry of the last of them."""
+    """What the repeated runs of one atomic unit share; `entry` is the newest log entry of the last of them."""
 
     def __init__(self, deployment: Deployment, lease: Lease, outcome: Outcome) -> None:
         self.entry: Mapping[str, Any] = {}
@@ -95,11 +95,12 @@ class _Attempt:
     @contextmanager
     def recording(self, counts: Counts) -> Iterator[Sequence[commands.Command]]:
         """After the unit has returned: the writes that record it, as the transaction's last."""
-        event, metadata = self._outcome(time.monotonic() - self._started, counts.to_dict())
-        self.entry = self._lease.entry(event)
+        events, metadata = self._outcome(time.monotonic() - self._started, counts.to_dict())
+        entries = self._lease.entries(*events)
+        self.entry = entries[-1]
         self._lease.check()
         try:
-            yield [audit.append(self.entry), *metadata]
+            yield [audit.append(*entries), *metadata]
         except Exception as error:
             self._refuse_in_vain(error, counts)
             if is_gone(error) and self._deployment.tally is None and self._number >= SWALLOWED_ATTEMPTS:
@@ -139,7 +140,7 @@ class UnitRunner:
             if is_async:
                 self._thread.run(self._run_async(call))
             else:
-                _finished(call(self._deployment.database, None))
+                finished(call(self._deployment.database, None))
         return counts.to_dict()
 
     def run_with_port(
@@ -170,7 +171,7 @@ class UnitRunner:
         port = SyncPort(self._deployment.database, self._lease.session, stop, counts)
         with self._explaining(port):
             try:
-                _finished(call(port))
+                finished(call(port))
             finally:
                 port.close()
 
@@ -215,6 +216,10 @@ class UnitRunner:
                     raise
         self._lease.adopt(attempt.entry)
 
+    def written(self) -> Written:
+        """What the unit that runs now has written so far; nothing is known of a caller's own client."""
+        return self._deployment.tally.so_far() if self._deployment.tally else {}
+
     def record_failure(self, event: Mapping[str, Any], *records: commands.Command) -> None:
         """Record that a unit failed or stopped. When that is impossible it is logged: its own error matters more.
 
@@ -232,7 +237,7 @@ class UnitRunner:
 
         def body(session: ClientSession) -> None:
             with attempt.running() as counts, session.bind(end_session=False):
-                _finished(call(self._deployment.database, session))
+                finished(call(self._deployment.database, session))
             with attempt.recording(counts) as record:
                 commands.execute(self._deployment.metadata, record, session)
 
@@ -374,7 +379,8 @@ def swallowed(what: str, *, in_batches: bool = False) -> SwallowedFailureError:
     )
 
 
-def _finished(result: Any) -> None:
+def finished(result: Any) -> None:
+    """Raise NotAwaitedError unless what a plain function returned says that it has run."""
     if inspect.isgenerator(result) or inspect.isasyncgen(result):
         raise NotAwaitedError(
             "the function has a `yield`, so calling it has run nothing of it", hint="Take the `yield` out."

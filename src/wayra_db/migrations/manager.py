@@ -27,11 +27,11 @@ from wayra_db.migrations.model import (
 )
 from wayra_db.migrations.plan import plan_baseline, plan_redo, plan_rollback, plan_up, statuses
 from wayra_db.migrations.revision import current_commit
-from wayra_db.migrations.runner import Done, run_plan
-from wayra_db.migrations.scaffold import Kind, create_from_declarations, create_migration
 
 if TYPE_CHECKING:
     from wayra_db.migrations.autogenerate import DeclaredChanges
+    from wayra_db.migrations.runner import Done
+    from wayra_db.migrations.scaffold import Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +80,16 @@ class MigrationManager:
         return statuses(self.files(), records, points, runner=self._runner() if started else "")
 
     def plan(
-        self, *, to: int | None = None, steps: int | None = None, allow_out_of_order: bool = False
+        self,
+        *,
+        to: int | None = None,
+        steps: int | None = None,
+        allow_out_of_order: bool = False,
+        group: bool = False,
     ) -> MigrationPlan:
         """What `up` would run now. Reads only; raises what `up` would refuse."""
-        return self._planned(plan_up, self.files(), to=to, steps=steps, allow_out_of_order=allow_out_of_order)
+        chosen: dict[str, Any] = {"to": to, "steps": steps, "allow_out_of_order": allow_out_of_order, "group": group}
+        return self._planned(plan_up, self.files(), **chosen)
 
     def is_due(self, *, to: int | None = None, steps: int | None = None, allow_out_of_order: bool = False) -> bool:
         """Whether `up` has something to run. Reads only; raises what `plan` raises, but for a half-done migration that
@@ -97,18 +103,21 @@ class MigrationManager:
         to: int | None = None,
         steps: int | None = None,
         allow_out_of_order: bool = False,
+        group: bool = False,
         max_duration_seconds: float | None = None,
         before: Callable[[MigrationPlan], None] | None = None,
     ) -> MigrationResult:
-        """Run the pending migrations, up to version `to` or the next `steps`.
+        """Run the pending migrations, up to version `to` or the next `steps`. With `group` they run in one transaction,
+        so that all of them are applied or none.
 
         Takes no lock and writes nothing when none is pending. Otherwise holds the lock, plans again under it, and runs
         each migration with its record. After `max_duration_seconds` it stops as on a signal: between two migrations or
         two batches, with CancelledError. `before` is called with the plan, under the lock, before anything is changed;
         what it raises stops the run. Raises RefusedError, LockHeldError, HistoryMismatchError,
-        InterruptedMigrationError, MigrationLoadError, MigrationFailedError, HookFailedError.
+        InterruptedMigrationError, GroupError, MigrationLoadError, MigrationFailedError, HookFailedError.
         """
-        plan = partial(self._planned, plan_up, self.files(), to=to, steps=steps, allow_out_of_order=allow_out_of_order)
+        chosen: dict[str, Any] = {"to": to, "steps": steps, "allow_out_of_order": allow_out_of_order, "group": group}
+        plan = partial(self._planned, plan_up, self.files(), **chosen)
         if not self._has_steps(plan):
             return MigrationResult("up", ())
         with self._guard.stop.within(max_duration_seconds), self._guard.changing(Action.MIGRATE, "migrate up") as lease:
@@ -186,6 +195,8 @@ class MigrationManager:
 
     def create(self, name: str, *, kind: Kind = "data", is_async: bool = False) -> Path:
         """Write the next migration file from the template of its kind; needs no database."""
+        from wayra_db.migrations.scaffold import create_migration
+
         return create_migration(self._directory, name, kind=kind, is_async=is_async)
 
     def create_from_declarations(self, changes: DeclaredChanges, name: str | None = None) -> Path:
@@ -194,6 +205,8 @@ class MigrationManager:
         Reads the history and writes nothing to the database. Raises HistoryMismatchError when the files and the
         database do not agree: what a pending migration will change would be written down a second time.
         """
+        from wayra_db.migrations.scaffold import create_from_declarations
+
         behind = [one for one in self.status() if one.verdict is not Verdict.APPLIED]
         if behind:
             listed = ", ".join(f"{one.version} ({one.name}, {one.verdict.value})" for one in behind)
@@ -298,6 +311,8 @@ class MigrationManager:
         return f"{lock.holder} on {lock.host}" if lock and lock.held else ""
 
     def _run(self, plan: MigrationPlan, lease: Lease) -> MigrationResult:
+        from wayra_db.migrations.runner import run_plan  # what it brings along would double the time of a mere look
+
         commit = current_commit(self._directory)
         return MigrationResult(
             plan.direction, run_plan(plan, self._guard, lease, commit=commit, with_hooks=self._with_hooks)

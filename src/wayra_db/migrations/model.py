@@ -184,10 +184,13 @@ class PlannedStep:
 
 @dataclass(frozen=True, slots=True)
 class MigrationPlan:
-    """The steps of a run in their order; a dry run prints this same object."""
+    """The steps of a run in their order; a dry run prints this same object. `grouped` says that all of them run in one
+    transaction.
+    """
 
     direction: Direction
     steps: tuple[PlannedStep, ...]
+    grouped: bool = False
 
     @property
     def versions(self) -> tuple[int, ...]:
@@ -196,4 +199,8 @@ class MigrationPlan:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
-        return {"direction": self.direction, "steps": [step.to_dict() for step in self.steps]}
+        return {
+            "direction": self.direction,
+            "grouped": self.grouped,
+            "steps": [step.to_dict() for step in self.steps],
+        }

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from wayra_db import atomicity
 from wayra_db.errors import (
     EditedFileError,
+    GroupError,
     HistoryMismatchError,
     InterruptedMigrationError,
     IrreversibleMigrationError,
@@ -40,11 +41,13 @@ def plan_up(
     to: int | None = None,
     steps: int | None = None,
     allow_out_of_order: bool = False,
+    group: bool = False,
 ) -> MigrationPlan:
-    """The pending migrations in the order of their versions, up to version `to` or the first `steps` of them.
+    """The pending migrations in the order of their versions, up to version `to` or the first `steps` of them; with
+    `group` all in one transaction.
 
-    Raises MissingFileError, EditedFileError, InterruptedMigrationError, OutOfOrderError or VersionNotFoundError; each
-    lists every file concerned.
+    Raises MissingFileError, EditedFileError, InterruptedMigrationError, OutOfOrderError, VersionNotFoundError or
+    GroupError; each lists every file concerned.
     """
     by_version = {migration.version: migration for migration in files}
     if to is not None and to not in by_version:
@@ -66,9 +69,28 @@ def plan_up(
             hint="Renumber the file to come last, or run it where it is with --allow-out-of-order.",
         )
     chosen = [migration for migration in pending if to is None or migration.version <= to][:steps]
-    return MigrationPlan(
-        "up", tuple(_step(one, "up", one.up, records.get(one.version), transactions) for one in chosen)
-    )
+    planned = tuple(_step(one, "up", one.up, records.get(one.version), transactions) for one in chosen)
+    if group:
+        _refuse_to_group(planned)
+    return MigrationPlan("up", planned, grouped=group)
+
+
+def _refuse_to_group(steps: Sequence[PlannedStep]) -> None:
+    apart = [step for step in steps if not step.atomic]
+    if apart:
+        listed = "; ".join(f"{step.migration.version} ({step.migration.name}): {step.reason}" for step in apart)
+        raise GroupError(
+            f"not all of them can run in one transaction. {listed}",
+            versions=[step.migration.version for step in apart],
+            hint="Run them without --group, or up to the one before with --to.",
+        )
+    asynchronous = [step.migration for step in steps if step.header.is_async]
+    if asynchronous and len(asynchronous) < len(steps):
+        raise GroupError(
+            f"{_listed(asynchronous)} of them are `async def`, and one transaction belongs to one driver",
+            versions=[one.version for one in asynchronous],
+            hint="Write all of them in one way, or run them without --group.",
+        )
 
 
 def plan_rollback(

@@ -16,6 +16,7 @@ from wayra_db.environment import Environment
 from wayra_db.errors import (
     CancelledError,
     ConnectionFailedError,
+    GroupError,
     LockError,
     MigrationFailedError,
     MigrationLoadError,
@@ -27,10 +28,11 @@ from wayra_db.locking import Lease
 from wayra_db.migrations import batches, checkpoints, history, hooks
 from wayra_db.migrations.context import MigrationContext
 from wayra_db.migrations.model import MigrationPlan, PlannedStep, RecordState
+from wayra_db.mongo import commands
 from wayra_db.mongo.commands import Command
 from wayra_db.mongo.errors import translate
 from wayra_db.mongo.ports import Port
-from wayra_db.units import UnitRunner, advice, describe
+from wayra_db.units import UnitRunner, advice, describe, finished
 
 if TYPE_CHECKING:
     from pymongo.errors import PyMongoError
@@ -62,7 +64,7 @@ def run_plan(
     All files, hooks included, are executed once before the first step, so that an import error stops the run before
     anything changed. An atomic step and its record commit together; a batched one commits each batch with its
     checkpoint; another is recorded as `started` first, then as applied or failed. `commit` goes to the audit log.
-    Without `with_hooks` the project's own code around the run is left out.
+    Without `with_hooks` the project's own code around the run is left out. The steps of a grouped plan commit together.
     Raises MigrationFailedError with what was done before, HookFailedError, CancelledError between two steps or two
     batches, LockLostError.
     """
@@ -70,6 +72,8 @@ def run_plan(
         return ()
     modules = {step.migration.version: _load(step) for step in plan.steps}
     around = hooks.load_hooks(plan.steps[0].migration.path.parent) if with_hooks else hooks.Hooks()
+    if plan.grouped:
+        _refuse_hooks_between(around, plan)
     done: list[Done] = []
     with UnitRunner(guard.deployment, lease) as units:
         run = _Run(plan, guard, lease, units, commit)
@@ -86,7 +90,10 @@ def run_plan(
         tell("before_run")
         try:
             with sourcefile.sibling_imports(plan.steps[0].migration.path.parent):
-                for step in plan.steps:
+                if plan.grouped:
+                    with guard.stop.protected():
+                        done.extend(run.together(plan.steps, modules))
+                for step in () if plan.grouped else plan.steps:
                     guard.stop.check()
                     tell("before_each", step)
                     with guard.stop.protected():
@@ -117,6 +124,16 @@ def _load(step: PlannedStep) -> ModuleType:
         ) from error
 
 
+def _refuse_hooks_between(around: hooks.Hooks, plan: MigrationPlan) -> None:
+    between = [name for name in ("before_each", "after_each") if name in around.functions]
+    if between:
+        raise GroupError(
+            f"{around.path}: `{between[0]}` runs between migrations, and one transaction has no between",
+            versions=plan.versions,
+            hint="Run them without --group, or use `before_run` and `after_run`.",
+        )
+
+
 class _Run:
     """What the steps of one run share."""
 
@@ -145,26 +162,92 @@ class _Run:
                 error.message, signal_name=error.signal_name, hint=f"{self._stands(step)} {error.hint}"
             ) from error
         except (Exception, SystemExit) as error:
-            failure = _failure(
-                step, error, [one.version for one in done], with_values=guard.environment is not Environment.PRODUCTION
-            )
-            notify(
-                guard.observer,
-                UnitFailed("migration", name, step.direction, time.monotonic() - started, failure.message),
-            )
-            self._record(step, RecordState.FAILED, started, error=describe(error, with_values=False), line=failure.line)
+            failure = self._failure(step, error, done)
+            self._failed(step, failure, error, started)
             raise failure from error
         seconds = time.monotonic() - started
         notify(guard.observer, UnitFinished("migration", name, step.direction, seconds))
         return Done(step.migration.version, seconds, written)
 
+    def together(self, steps: Sequence[PlannedStep], modules: Mapping[int, ModuleType]) -> list[Done]:
+        """Run steps in one transaction: all of them and their records are kept, or nothing is.
+
+        A stop that is asked for is honoured between two of them, and then none has run.
+        """
+        guard, observer = self._guard, self._guard.observer
+        current, began = steps[0], time.monotonic()
+        done: list[Done] = []
+        before: Mapping[str, int] = {}
+
+        def begin(step: PlannedStep) -> None:
+            nonlocal current, began
+            guard.stop.check()
+            current, began = step, time.monotonic()
+            notify(observer, UnitStarted("migration", _title(step), step.direction, atomic=True))
+
+        def end(step: PlannedStep) -> None:
+            nonlocal before
+            written = self._units.written()
+            own = {name: number - before.get(name, 0) for name, number in written.items()}
+            done.append(Done(step.migration.version, time.monotonic() - began, {n: v for n, v in own.items() if v}))
+            before = written
+
+        def start_over() -> None:
+            nonlocal before
+            done.clear()
+            before = self._units.written()
+
+        def call(database: Any, session: Any) -> None:
+            start_over()
+            for step in steps:
+                begin(step)
+                finished(self._call(step, modules)(database, session))
+                end(step)
+
+        async def call_async(database: Any, session: Any) -> None:
+            start_over()
+            for step in steps:
+                begin(step)
+                await self._call(step, modules)(database, session)
+                end(step)
+
+        def outcome(seconds: float, written: Mapping[str, int]) -> tuple[list[dict[str, Any]], list[Command]]:
+            ended = [self._outcome(step, one.seconds, one.written) for step, one in zip(steps, done, strict=True)]
+            return [event for event, _ in ended], [commands.together([record for _, record in ended])]
+
+        try:
+            is_async = steps[0].header.is_async
+            self._units.run_atomic(call_async if is_async else call, outcome, is_async=is_async)
+        except (LockError, ConnectionFailedError):
+            raise
+        except CancelledError as error:
+            raise CancelledError(
+                error.message, signal_name=error.signal_name, hint="None of them was applied. Run it again."
+            ) from error
+        except (Exception, SystemExit) as error:
+            failure = self._failure(current, error, ())
+            failure.hint = f"All ran in one transaction, so none of the {len(steps)} is applied. {failure.hint}"
+            self._failed(current, failure, error, began)
+            raise failure from error
+        for step, one in zip(steps, done, strict=True):
+            notify(observer, UnitFinished("migration", _title(step), step.direction, one.seconds))
+        return done
+
+    def _call(self, step: PlannedStep, modules: Mapping[int, ModuleType]) -> Callable[[Any, Any], Any]:
+        return call_with_context(
+            getattr(modules[step.migration.version], step.direction),
+            takes_context=step.header.takes_context,
+            make=lambda session: self._context(step, session),
+        )
+
     def _atomically(self, step: PlannedStep, function: Callable[..., Any]) -> Mapping[str, int]:
         last: Mapping[str, int] = {}
 
-        def outcome(seconds: float, written: Mapping[str, int]) -> tuple[dict[str, Any], list[Command]]:
+        def outcome(seconds: float, written: Mapping[str, int]) -> tuple[list[dict[str, Any]], list[Command]]:
             nonlocal last
             last = written
-            return self._outcome(step, seconds, written)
+            event, record = self._outcome(step, seconds, written)
+            return [event], [record]
 
         call = call_with_context(
             function, takes_context=step.header.takes_context, make=lambda session: self._context(step, session)
@@ -185,8 +268,8 @@ class _Run:
                 function, takes_context=step.header.takes_context, make=lambda session: self._context(step, session)
             )
             written = self._units.run(call, is_async=step.header.is_async)
-        event, records = self._outcome(step, time.monotonic() - started, written)
-        self._lease.write(event, *records, checkpoints.forget(step.migration.version))
+        event, record = self._outcome(step, time.monotonic() - started, written)
+        self._lease.write(event, record, checkpoints.forget(step.migration.version))
         return written
 
     def _in_batches(self, step: PlannedStep, function: Callable[..., Any]) -> Mapping[str, int]:
@@ -239,11 +322,19 @@ class _Run:
     def _context(self, step: PlannedStep, session: Any, run: batches.Run | None = None) -> MigrationContext:
         return MigrationContext(_title(step), session, logger, self._guard.observer, self._guard.stop, run)
 
-    def _outcome(
-        self, step: PlannedStep, seconds: float, written: Mapping[str, int]
-    ) -> tuple[dict[str, Any], list[Command]]:
+    def _outcome(self, step: PlannedStep, seconds: float, written: Mapping[str, int]) -> tuple[dict[str, Any], Command]:
         event = history.event_of(step, self._ended.value, seconds=seconds, **written, **self._commit)
-        return event, [history.record_of(step, self._ended, epoch=self._lease.epoch, seconds=seconds)]
+        return event, history.record_of(step, self._ended, epoch=self._lease.epoch, seconds=seconds)
+
+    def _failure(self, step: PlannedStep, error: BaseException, done: Sequence[Done]) -> MigrationFailedError:
+        with_values = self._guard.environment is not Environment.PRODUCTION
+        return _failure(step, error, [one.version for one in done], with_values=with_values)
+
+    def _failed(self, step: PlannedStep, failure: MigrationFailedError, error: BaseException, started: float) -> None:
+        """Tell and record a failure."""
+        seconds = time.monotonic() - started
+        notify(self._guard.observer, UnitFailed("migration", _title(step), step.direction, seconds, failure.message))
+        self._record(step, RecordState.FAILED, started, error=describe(error, with_values=False), line=failure.line)
 
     def _record(self, step: PlannedStep, state: RecordState, started: float, **facts: Any) -> None:
         """Record an end that is none, with what is known of it. Where it stopped stands in the checkpoints."""

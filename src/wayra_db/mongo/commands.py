@@ -20,14 +20,20 @@ Command = Mapping[str, Any]
 MAJORITY: Mapping[str, Any] = {"w": "majority"}
 
 
-def insert(collection: str, document: Mapping[str, Any]) -> Command:
-    """The command that inserts one document."""
-    return {"insert": collection, "documents": [document]}
+def insert(collection: str, *documents: Mapping[str, Any]) -> Command:
+    """The command that inserts documents, in this order."""
+    return {"insert": collection, "documents": list(documents)}
 
 
 def replace(collection: str, key: Any, document: Mapping[str, Any]) -> Command:
     """The command that puts `document` in the place of the one whose _id is `key`, or inserts it."""
     return {"update": collection, "updates": [{"q": {"_id": key}, "u": {"_id": key, **document}, "upsert": True}]}
+
+
+def together(commands: Sequence[Command]) -> Command:
+    """Updates of one collection as one command, in their order."""
+    (collection,) = {command["update"] for command in commands}
+    return {"update": collection, "updates": [update for command in commands for update in command["updates"]]}
 
 
 def execute(database: Database[Document], commands: Sequence[Command], session: ClientSession | None) -> None:

@@ -96,6 +96,10 @@ class WriteTally(monitoring.CommandListener):
             self._pending.clear()
             self._in_transaction.clear()
 
+    def so_far(self) -> dict[str, int]:
+        """What was counted until now within `counting`."""
+        return self._counts.to_dict() if self._counts else {}
+
     @contextmanager
     def watching(self, database: str) -> Iterator[Watched]:
         """Watch what is written to a database within the block, on whichever thread; also counts only in `counting`."""

@@ -103,9 +103,9 @@ class _One:
             watched.clear()  # the driver may try the transaction once more
             return self._call(database, session)
 
-        def outcome(seconds: float, written: Written) -> tuple[Mapping[str, Any], Sequence[Command]]:
+        def outcome(seconds: float, written: Written) -> tuple[Sequence[Mapping[str, Any]], Sequence[Command]]:
             self._require_declared(watched)
-            return {**self._event, "seconds": seconds, **written}, [
+            return [{**self._event, "seconds": seconds, **written}], [
                 self._record(done=True),
                 *ledger.note(self._seed.name, watched.made),
             ]

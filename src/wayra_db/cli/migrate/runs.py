@@ -30,6 +30,7 @@ max_duration = click.option(
 @click.option("--to", type=int, metavar="N", help="Stop after version N.")
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Run at most N migrations.")
 @click.option("--allow-out-of-order", is_flag=True, help="Also run migrations older than one that was applied.")
+@click.option("--group", is_flag=True, help="All or none: run them in one transaction.")
 @click.option("--dry-run", is_flag=True, help="Show the plan and change nothing.")
 @max_duration
 @click.option("--backup", is_flag=True, help="First back up the collections that the migrations will touch.")
@@ -39,6 +40,7 @@ def up(
     to: int | None,
     steps: int | None,
     allow_out_of_order: bool,
+    group: bool,
     dry_run: bool,
     max_duration_seconds: float | None,
     backup: bool,
@@ -48,11 +50,14 @@ def up(
 
     With --backup, what they will touch is backed up first, whole, and an error names the command that puts it back.
     Production asks for --allow-production for the backup.
+
+    With --group all of them are applied or none. That is refused where one of them cannot join a transaction; and a
+    transaction lives for a minute.
     """
     from wayra_db.environment import Action
 
     project = run.project(permitted=[Action.BACKUP_CREATE] if allow_production else [])
-    wanted: dict[str, Any] = {"to": to, "steps": steps, "allow_out_of_order": allow_out_of_order}
+    wanted: dict[str, Any] = {"to": to, "steps": steps, "allow_out_of_order": allow_out_of_order, "group": group}
     if dry_run:
         _show_plan(run.output, project.migrations.plan(**wanted))
         return
@@ -108,9 +113,11 @@ def status(run: Run, check: bool) -> int:
 @click.option("--to", type=int, metavar="N", help="Stop after version N.")
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Run at most N migrations.")
 @click.option("--allow-out-of-order", is_flag=True, help="Also run migrations older than one that was applied.")
-def plan(run: Run, to: int | None, steps: int | None, allow_out_of_order: bool) -> None:
+@click.option("--group", is_flag=True, help="In one transaction.")
+def plan(run: Run, to: int | None, steps: int | None, allow_out_of_order: bool, group: bool) -> None:
     """Show what `migrate` would run, and whether each is atomic."""
-    _show_plan(run.output, run.project().migrations.plan(to=to, steps=steps, allow_out_of_order=allow_out_of_order))
+    chosen: dict[str, Any] = {"to": to, "steps": steps, "allow_out_of_order": allow_out_of_order, "group": group}
+    _show_plan(run.output, run.project().migrations.plan(**chosen))
 
 
 @command(
@@ -204,7 +211,7 @@ def _announce(output: Output, plan: MigrationPlan) -> None:
 
 def _plan_lines(output: Output, plan: MigrationPlan) -> list[str]:
     words = {"atomic": "atomic", "batched": "in batches", "stepwise": "not atomic"}
-    lines = []
+    lines = ["All in one transaction:"] if plan.grouped and plan.steps else []
     for step in plan.steps:
         how = words[step.mode] + (f": {step.reason}" if step.reason else "") + (", resumes" if step.resumes else "")
         style = WARN if step.mode == "stepwise" else FAINT
