@@ -19,6 +19,7 @@ WayraError
 │   │   ├── OutOfOrderError
 │   │   └── DuplicateVersionError
 │   ├── InterruptedMigrationError(version)
+│   ├── GroupError(versions)
 │   ├── VersionNotFoundError(version)
 │   ├── IrreversibleMigrationError(version)
 │   ├── MigrationFailedError(applied, failed, path, line)

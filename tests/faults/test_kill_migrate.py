@@ -130,6 +130,15 @@ def test_up_killed_at_every_command(sandbox: Sandbox, wayra_database: Documents,
     assert kill_at_every_command(sandbox, wayra_database, nursery, ("migrate",), lambda: None) >= 30
 
 
+def test_group_killed_at_every_command(sandbox: Sandbox, wayra_database: Documents, nursery: Nursery) -> None:
+    """All of them in one transaction: either none is recorded, or all are and nothing is left to do."""
+    for version in range(1, 5):
+        sandbox.migration(version, f"db.counted.insert_one({{'_id': {version}}})")
+    command = ("migrate", "up", "--group")
+    assert kill_at_every_command(sandbox, wayra_database, nursery, command, lambda: None) >= 15
+    assert wayra_database.counted.count_documents({}) == 4
+
+
 def test_rollback_killed_at_every_command(sandbox: Sandbox, wayra_database: Documents, nursery: Nursery) -> None:
     """As `up`: what the first call had undone is not undone twice, the rest is."""
     mixed(sandbox)
