@@ -213,7 +213,7 @@ def lookup(fields: Fields, path: str) -> Any:
 
 def type_of(value: Any) -> str:
     """The type that a column of such values has."""
-    if value is None or value == "":
+    if value is None or (isinstance(value, (str, bytes)) and not value):
         return "json"  # an empty cell says that there is no such field
     return _TYPES.get(type(value), "json")
 

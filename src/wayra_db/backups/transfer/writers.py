@@ -143,8 +143,10 @@ class TableWriter:
     def _rows(self, rows: Iterable[Sequence[str]]) -> None:
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
+        # Before Python 3.13 a carriage return alone is left unquoted, and read again as the end of the row.
+        quoting = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
         for row in rows:
-            table.writerow(row)
+            (quoting if any("\r" in cell for cell in row) else table).writerow(row)
             if text.tell() > 1 << 20:
                 self._output.write(text.getvalue().encode())
                 text.seek(0)

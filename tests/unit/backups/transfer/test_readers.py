@@ -8,7 +8,7 @@ from typing import Any
 import bson
 import pytest
 from bson import ObjectId
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.unit.backups.transfer.bson_documents import DOCUMENTS
@@ -49,6 +49,9 @@ def test_what_is_written_is_read_again(
 
 
 @given(st.lists(DOCUMENTS, max_size=4))
+@example([{"a": "\r"}])
+@example([{"a": b"", "b": ""}])
+@example([{"a": "\r0", "b": "x\r\ny"}])
 def test_a_typed_table_keeps_every_value(documents: list[dict[str, object]]) -> None:
     """With types in its header CSV loses only the order of fields, and names that hold a dot or are empty."""
     named = [_tame({"_id": number, **one}) for number, one in enumerate(documents)]
