@@ -53,6 +53,7 @@ program, and the driver's own exception stays reachable as `__cause__`. No messa
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -70,9 +71,19 @@ class WayraError(Exception):
         self.hint = hint
 
     def to_dict(self) -> dict[str, Any]:
-        """The error as plain JSON values: its class, message, hint and typed fields."""
+        """The error as plain JSON values: its class, message, hint and typed fields, and its name in the reference."""
         fields = {json_key(name): _plain(value) for name, value in vars(self).items() if not name.startswith("_")}
-        return {"error": type(self).__name__, **fields, "exitCode": self.exit_code}
+        return {"error": type(self).__name__, **fields, "see": link_name(type(self)), "exitCode": self.exit_code}
+
+
+def link_name(kind: type[WayraError]) -> str:
+    """The name of an error in the reference page and for `wayra-db explain`: `lock-held` for LockHeldError.
+
+    A class that is not of this module goes by the nearest of its parents that is.
+    """
+    known = next(one for one in kind.__mro__ if one.__module__ == __name__)
+    words = re.findall("[A-Z][a-z]*", known.__name__.removesuffix("Error"))
+    return "-".join(words).lower()
 
 
 def json_key(name: str) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
@@ -15,7 +14,6 @@ from wayra_db import locking, meta, sourcefile
 from wayra_db.environment import Action, Allowed, require
 from wayra_db.environment import check as decide
 from wayra_db.errors import (
-    CancelledError,
     ConnectionFailedError,
     DeclarationError,
     RefusedError,
@@ -33,9 +31,9 @@ if TYPE_CHECKING:
 
     from wayra_db.backups import BackupKeeper, BackupManager
     from wayra_db.backups.create import BackupResult
-    from wayra_db.health import Status
+    from wayra_db.health import Diagnosis, Status
     from wayra_db.health.collections import CollectionStats
-    from wayra_db.health.status import IndexSummary, SchemaSummary
+    from wayra_db.health.facts import Facts
     from wayra_db.indexes import IndexManager
     from wayra_db.indexes.plan import PlannedIndex
     from wayra_db.initializer import DatabaseInitializer
@@ -450,6 +448,7 @@ class Project:
         """What stands in the way of a merge: what the linter finds; with `live` also what is pending on the database,
         and where it differs from the declarations. Reads only.
         """
+        from wayra_db.overview import index_summary, schema_summary
         from wayra_db.schema.live import read_collections
 
         report = self.lint()
@@ -460,7 +459,8 @@ class Project:
             for one in self.migrations.status()
             if one.verdict != "applied"
         ]
-        schema, indexes = self._schema_summary(read_collections(self.deployment)), self._index_summary()
+        found = read_collections(self.deployment)
+        schema, indexes = schema_summary(self, found), index_summary(self, found)
         return CheckReport(report, tuple(unfinished), (*schema.drift, *schema.conflicts, *indexes.drift))
 
     def set_environment(self, name: str) -> None:
@@ -508,80 +508,50 @@ class Project:
             raise
 
     def collection_stats(self, live: Mapping[str, LiveCollection] | None = None) -> tuple[CollectionStats, ...]:
-        """Counts and sizes of the user's collections, which are listed first unless `live` names them. Reads only."""
-        from wayra_db.health.collections import read_stats
+        """Counts, sizes and growth of the user's collections, which are listed first unless `live` names them. Reads
+        only.
+        """
+        from wayra_db.overview import collection_stats
         from wayra_db.schema.live import read_collections
 
-        live = read_collections(self.deployment) if live is None else live
-        return read_stats(self.deployment, [found.name for found in live.values() if found.kind != "view"])
+        return collection_stats(self.deployment, read_collections(self.deployment) if live is None else live)
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the database is on the project's own embedded server."""
+        return self._client is None and self.settings.uses_embedded_server
 
     def status(self) -> Status:
         """Everything at a glance. Reads only: an empty server is as empty afterwards.
 
-        A part that cannot be read says why and the rest stands; only a deployment that cannot be reached raises.
+        A part that cannot be read says why and the rest stands. When the deployment cannot be reached, its reason is
+        `unreadable["connection"]`, its error's number the `exit_code`, and what lies in the project's folder is told.
+        The number of commands does not grow with that of the collections, but by one for each time series. Raises
+        ConfigError.
         """
-        from wayra_db.backups import list_backups
-        from wayra_db.health.status import Status
-        from wayra_db.schema.live import read_collections
+        from wayra_db.overview import read_status
 
-        deployment = self.deployment
-        capabilities = deployment.capabilities
-        unreadable: dict[str, str] = {}
+        return read_status(self)
 
-        def read(part: str, reader: Callable[[], T]) -> T | None:
-            try:
-                return reader()
-            except CancelledError:
-                raise
-            except WayraError as error:
-                unreadable[part] = error.message
-                return None
+    def facts(self, *, deep: bool = False) -> Facts:
+        """What `wayra_db.health.checks.run_checks` judges: the status, the server's settings and load, the machine.
 
-        live = cache(lambda: read_collections(deployment))
-        started = time.monotonic()
-        marker = read("environment", lambda: meta.read_marker(deployment))
-        latency = (time.monotonic() - started) * 1000
-        unclaimed = marker is None and not unreadable and read("environment", lambda: meta.has_user_data(deployment))
-        return Status(
-            address=deployment.address,
-            database=deployment.database_name,
-            environment=self.settings.environment.value,
-            embedded=self._client is None and self.settings.uses_embedded_server,
-            stored_environment=marker.environment if marker else None,
-            unclaimed_data=bool(unclaimed),
-            resetting=bool(marker and marker.resetting),
-            restoring=str(marker.restoring.get("backup", "a backup")) if marker and marker.restoring else "",
-            latency_milliseconds=round(latency, 2),
-            deployment=capabilities,
-            lock=read("lock", lambda: locking.read_state(deployment)),
-            migrations=read("migrations", self.migrations.status),
-            schema=read("schema", lambda: self._schema_summary(live())),
-            indexes=read("indexes", self._index_summary),
-            collections=read("collections", lambda: self.collection_stats(live())),
-            seeds=read("seeds", self.seeds.status),
-            backups=read("backups", lambda: list_backups(self.settings.backups_dir)),
-            unreadable=unreadable,
-        )
+        With `deep` also samples of documents against their validators (1000 a collection, five seconds at most), the
+        oldest document of each TTL index, and how much indexes are used. Reads only.
+        """
+        from wayra_db.overview import gather_facts
 
-    def _schema_summary(self, live: Mapping[str, LiveCollection]) -> SchemaSummary:
-        from wayra_db.health.status import SchemaSummary
+        return gather_facts(self, deep=deep)
 
-        plan = self.schema.plan(live)
-        drift = [f"collection {one.name} does not exist" for one in plan.create]
-        drift += [f"collection {one.collection}: {', '.join(one.options)} not as declared" for one in plan.change]
-        conflicts = [f"collection {one.collection}: {one.message}" for one in plan.conflicts]
-        return SchemaSummary(len(self.schema.collections), tuple(drift), plan.undeclared, tuple(conflicts))
+    def doctor(self, *, only: Collection[str] = (), deep: bool = True) -> Diagnosis:
+        """All checks of `wayra_db.health.checks`, or those named by id, on the facts of now. Reads only.
 
-    def _index_summary(self) -> IndexSummary:
-        from wayra_db.health.status import IndexSummary
-        from wayra_db.indexes.plan import ACTING, Step
+        What a user may not read is no failure: the checks that need it are listed as not made. Raises WayraError for
+        an id that does not exist.
+        """
+        from wayra_db.overview import diagnose
 
-        plan = self.indexes.plan()
-        drift = tuple(f"index {one.namespace} {_drift(one)}" for one in plan.of(*ACTING))
-        undeclared = tuple(one.namespace for one in plan.of(Step.UNDECLARED))
-        kept = len(plan.of(Step.KEEP))
-        declared = sum(len(collection.indexes) for collection in self.schema.collections)
-        return IndexSummary(declared, kept, drift, undeclared)
+        return diagnose(self, only=only, deep=deep)
 
 
 def _embedded_is_silent(error: ConnectionFailedError) -> ConnectionFailedError:
@@ -592,20 +562,6 @@ def _embedded_is_silent(error: ConnectionFailedError) -> ConnectionFailedError:
         hint="See `wayra-db server logs`. `wayra-db server stop` ends it, by force if need be, and the next command "
         "starts it again with its data.",
     )
-
-
-def _drift(index: PlannedIndex) -> str:
-    """What is wrong with an index, behind its name."""
-    from wayra_db.indexes.plan import Step
-
-    words = {
-        Step.CREATE: "is missing",
-        Step.WAIT: "is still being built",
-        Step.CONVERT: "is not unique",
-        Step.HIDE: "is not declared, and is to be hidden",
-        Step.DROP: "is not declared, and is to be dropped",
-    }
-    return words.get(index.step) or f"differs: {index.detail}"
 
 
 def _index_change(index: PlannedIndex) -> IndexChange:

@@ -34,6 +34,7 @@ COMMANDS = {
     "reset": ("init", "Drop all collections and initialise the database again."),
     "clear": ("init", "Delete all documents of the declared collections."),
     "status": ("status", "Show the database at a glance."),
+    "doctor": ("doctor", "Check everything, and say what to do."),
     "migrate": ("migrate", "Run, list, write and roll back migrations."),
     "seed": ("seed", "Fill the database with development or test data."),
     "indexes": ("indexes", "Compare declared indexes with live ones, build the missing."),
@@ -44,6 +45,7 @@ COMMANDS = {
     "server": ("server", "Start, stop and look at the project's own MongoDB."),
     "config": ("config", "Show the settings and where each comes from."),
     "environment": ("environment", "Show what is allowed, or change a database's environment."),
+    "explain": ("explain", "Say what an error or a finding means."),
     "new": ("new", "Write a small project that works at once."),
     "completion": ("completion", "Print the completion script of a shell."),
 }

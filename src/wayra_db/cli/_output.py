@@ -11,7 +11,7 @@ from typing import IO, Any, TextIO
 
 import click
 
-from wayra_db.errors import WayraError
+from wayra_db.errors import WayraError, link_name
 
 Style = Mapping[str, Any]
 
@@ -70,10 +70,12 @@ class Output:
         if not self.quiet and not self.as_json:
             os.write(sys.stderr.fileno(), f"{text}\n".encode())
 
-    def document(self, value: Mapping[str, Any]) -> None:
-        """The command's one JSON document; nothing without --json."""
+    def document(self, value: Mapping[str, Any], *, one_line: bool = False) -> None:
+        """The command's one JSON document; nothing without --json. On `one_line` where more of them follow."""
         if self.as_json:
-            self._result(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
+            self._result(json.dumps(value, indent=None if one_line else 2, ensure_ascii=False, default=_plain))
+            if one_line:
+                self.results.flush()
 
     def error(self, error: WayraError) -> None:
         """An error with its hint on stderr; with --json instead as the command's document."""
@@ -83,6 +85,9 @@ class Output:
         self._beside(f"{self.style('error:', {**BAD, **STRONG}, err=True)} {error.message}")
         for number, line in enumerate(self.pasteable(error.hint).splitlines()):
             self._beside(f"{'hint:' if number == 0 else '     '} {line}")
+        if type(error) is not WayraError and type(error).__module__ == WayraError.__module__:
+            explained = self.pasteable(f"wayra-db explain {link_name(type(error))}")
+            self._beside(self.style(f"see:  {explained}", FAINT, err=True))
 
     def close_results(self) -> None:
         """Let results go nowhere from now on: whoever read them has left."""

@@ -1,5 +1,8 @@
-"""The state of a database at a glance: what is read (`collections`), and what follows from it (`status`)."""
+"""The state of a database at a glance and in depth: what is read (`facts_*`, `collections`), and what follows from it
+(`checks`, `status`).
+"""
 
-from wayra_db.health.status import Finding, Status
+from wayra_db.health.findings import Finding
+from wayra_db.health.status import Diagnosis, Status
 
-__all__ = ["Finding", "Status"]
+__all__ = ["Diagnosis", "Finding", "Status"]

@@ -100,14 +100,15 @@ class IndexManager:
         self._undeclared = Undeclared(undeclared)
         self._validator = Validator(guard, schema.collections)
 
-    def plan(self, *, ask_server: bool = False) -> IndexPlan:
-        """Declared against live. One read a declared collection; writes nothing.
+    def plan(self, *, ask_server: bool = False, live: Declared | None = None) -> IndexPlan:
+        """Declared against live. One read a declared collection, none where the caller has read what is `live` in
+        each of them; writes nothing.
 
         Differently written filters and collations are asked of the server, which reads only. With `ask_server` each
         replacement is also put before the server on an empty scratch collection, which is made and dropped; `apply`
         always does that before it replaces anything.
         """
-        plan = self._compared()
+        plan = self._compared(live)
         if ask_server:
             plan = self._confirmed(plan)
         if plan.empty:
@@ -252,10 +253,10 @@ class IndexManager:
 
         return IndexUsage(self._guard, self._schema.collections)
 
-    def _compared(self) -> IndexPlan:
+    def _compared(self, live: Declared | None = None) -> IndexPlan:
         declared = {collection.name: collection.index_documents() for collection in self._schema.collections}
         collations = self._collations()
-        live = read_indexes(self._guard.deployment, declared)
+        live = read_indexes(self._guard.deployment, declared) if live is None else live
         questions = open_questions(declared, live, collations)
         answers = asking.ask(self._guard.deployment, questions) if questions else {}
         return self._planned(declared, live, Rules(undeclared=self._undeclared, answers=answers))

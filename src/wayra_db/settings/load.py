@@ -70,6 +70,7 @@ def load_settings(
                 if key.startswith(KEEP) and chosen is not None
             }
         ),
+        max_backup_age=value["backups.max_age"],
         backup_codec=value["backups.codec"],
         backup_recipients=_recipients(value["backups.recipients"], project_dir),
         _directories={

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
 from wayra_db.environment import Action, Allowed, Environment, check
 from wayra_db.errors import ConfigError
-from wayra_db.settings.options import OPTIONS
+from wayra_db.settings.options import OPTIONS, period
 from wayra_db.settings.uri import redact_uri
 
 
@@ -97,10 +98,16 @@ class Settings:
     allow_production_backups: bool
     s3_endpoint_url: str | None
     keep_rules: KeepRules
+    max_backup_age: str
     backup_codec: Literal["zstd", "gzip", "none"]
     backup_recipients: tuple[str, ...]
     _directories: Mapping[str, Path] = field(default_factory=dict, repr=False)
     _origins: Mapping[str, Origin] = field(default_factory=dict, repr=False)
+
+    @property
+    def backup_max_age(self) -> timedelta:
+        """How old the newest backup may be before somebody is told."""
+        return period(self.max_backup_age)
 
     @property
     def address(self) -> str:
@@ -179,6 +186,7 @@ class Settings:
             "backups.allow_production": self.allow_production_backups,
             "backups.s3_endpoint_url": self.s3_endpoint_url,
             **{f"backups.retention.keep_{name}": value for name, value in asdict(self.keep_rules).items()},
+            "backups.max_age": self.max_backup_age,
             "backups.codec": self.backup_codec,
             "backups.recipients": ", ".join(self.backup_recipients) or None,
             **{f"directories.{name}": str(path) for name, path in self._directories.items()},

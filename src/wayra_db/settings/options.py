@@ -248,6 +248,13 @@ _ALL = (
         default=False,
     ),
     Option(
+        "backups.max_age",
+        Kind.PERIOD,
+        "WAYRA_BACKUPS_MAX_AGE",
+        "How old the newest backup may be before `status` and `doctor` warn. Like 12h, 1d or 1w.",
+        default="1d",
+    ),
+    Option(
         "backups.codec",
         Kind.CODEC,
         "WAYRA_BACKUPS_CODEC",
