@@ -98,7 +98,7 @@ _TEXTS: Mapping[type[WayraError], tuple[str, str]] = {
     ),
     errors.MissingFileError: (
         "A migration was applied and its file is not in this checkout.",
-        "Get the file back from version control; if it is gone for good, `wayra-db migrate repair --version N --forget`.",
+        "Get the file back from version control. Gone for good? `wayra-db migrate repair --version N --forget`.",
     ),
     errors.EditedFileError: (
         "An applied file was changed, so that it no longer says what was done.",

@@ -95,6 +95,7 @@ def _is_lost(error: ConnectionFailedError) -> bool:
 
 def read_status(project: Joined) -> Status:
     """Everything at a glance; see `Project.status`."""
+    project.settings.require_project()
     read = _Reader()
     try:
         deployment = project.deployment
@@ -136,9 +137,7 @@ def read_status(project: Joined) -> Status:
         backup_facts=_facts_of(backups or (), settings.database_name),
         backup_max_age=settings.backup_max_age,
         unreadable=read.unreadable,
-        connection_error=type(read.lost).__name__ if read.lost else "",
-        connection_hint=read.lost.hint if read.lost else "",
-        exit_code=read.lost.exit_code if read.lost else 0,
+        failure=read.lost,
     )
 
 
@@ -164,9 +163,7 @@ def _offline(project: Joined, read: _Reader, error: WayraError) -> Status:
         backup_facts=_facts_of(backups or (), settings.database_name),
         backup_max_age=settings.backup_max_age,
         unreadable=read.unreadable,
-        connection_error=type(error).__name__,
-        connection_hint=error.hint,
-        exit_code=error.exit_code,
+        failure=error,
     )
 
 

@@ -524,8 +524,8 @@ class Project:
     def status(self) -> Status:
         """Everything at a glance. Reads only: an empty server is as empty afterwards.
 
-        A part that cannot be read says why and the rest stands. When the deployment cannot be reached, its reason is
-        `unreadable["connection"]`, its error's number the `exit_code`, and what lies in the project's folder is told.
+        A part that cannot be read says why and the rest stands. When the deployment cannot be reached, the error
+        is its `failure`, and what lies in the project's folder is told.
         The number of commands does not grow with that of the collections, but by one for each time series. Raises
         ConfigError.
         """

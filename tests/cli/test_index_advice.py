@@ -111,5 +111,5 @@ def test_an_unreadable_query(shop: Sandbox, tmp_path: Path) -> None:
     path.write_text("db.people.find()")
     ended = call(shop, "indexes", "explain", str(path))
     assert ended.code == ExitCode.FAILED
-    assert "error: this is no JSON" in ended.stderr
+    assert "error[index-management]: this is no JSON" in ended.stderr
     assert '{"find": "trips"' in ended.stderr

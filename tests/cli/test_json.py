@@ -21,6 +21,8 @@ ROUND = {
     "environment show": "actions",
     "completion bash": "script",
     "status": "healthy",
+    "doctor": "findings",
+    "explain lock-held": "fix",
     "indexes plan": "inSync",
     "migrate plan": "steps",
     "migrate rehearse": "verdict",

@@ -75,7 +75,7 @@ def test_a_server_killed_during_init_loses_nothing(own_server: Sandbox) -> None:
         killer = SERVER_KILLER.format(number=number, pid_file=str(pid_file))
         failed = own_server.run("init", "--server-selection-timeout", "1", prelude=killer, WAYRA_LOCK_LEASE="2")
         assert failed.returncode == 10, (number, failed.stderr)
-        assert "error: " in failed.stderr
+        assert "error[" in failed.stderr
         assert "Traceback" not in failed.stderr
         again = own_server.run("init")
         assert again.returncode == 0, (number, again.stderr)

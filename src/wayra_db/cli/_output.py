@@ -82,12 +82,9 @@ class Output:
         self.document(error.to_dict())
         if self.as_json:
             return
-        self._beside(f"{self.style('error:', {**BAD, **STRONG}, err=True)} {error.message}")
+        self._beside(f"{self.style(f'error{_linked(error)}:', {**BAD, **STRONG}, err=True)} {error.message}")
         for number, line in enumerate(self.pasteable(error.hint).splitlines()):
             self._beside(f"{'hint:' if number == 0 else '     '} {line}")
-        if type(error) is not WayraError and type(error).__module__ == WayraError.__module__:
-            explained = self.pasteable(f"wayra-db explain {link_name(type(error))}")
-            self._beside(self.style(f"see:  {explained}", FAINT, err=True))
 
     def close_results(self) -> None:
         """Let results go nowhere from now on: whoever read them has left."""
@@ -114,6 +111,12 @@ class Output:
                 for column, (cell, width) in enumerate(zip(row, widths, strict=True))
             ]
             self.line((" " * indent + "  ".join(cells)).rstrip())
+
+
+def _linked(error: WayraError) -> str:
+    """The name under which `wayra-db explain` and the reference page know an error, as compilers write it."""
+    known = type(error) is not WayraError and type(error).__module__ == WayraError.__module__
+    return f"[{link_name(type(error))}]" if known else ""
 
 
 def _plain(value: object) -> str:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from wayra_db.settings import Settings
 
 # The program's name in front of one of its commands; those that work on no project stay as they are, and so does help.
-_COMMAND = re.compile(r"(?<![\w/.-])wayra-db(?= (?!new\b|completion\b)([a-z]+)\b(?![^`\n]*--help))")
+_COMMAND = re.compile(r"(?<![\w/.-])wayra-db(?= (?!new\b|completion\b|explain\b)([a-z]+)\b(?![^`\n]*--help))")
 
 
 class Run:

@@ -48,8 +48,8 @@ def doctor(run: Run, check: bool, only: tuple[str, ...], quick: bool, list_: boo
     found = run.project().doctor(only=only, deep=not quick)
     run.output.document(found.to_dict())
     _show(run.output, found)
-    if found.status.exit_code:
-        return found.status.exit_code
+    if found.status.failure is not None:
+        return found.status.failure.exit_code
     serious = any(one.severity != "info" for one in found.findings)
     return ExitCode.PENDING if check and serious else ExitCode.OK
 

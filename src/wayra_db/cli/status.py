@@ -64,8 +64,10 @@ def status(run: Run, check: bool, watch: float | None, html: Path | None) -> int
         if not run.output.as_json:
             run.output.line("\x1b[2J\x1b[H" if sys.stdout.isatty() else "")
         _tell(run.output, found, one_line=True)
-    if found.exit_code:
-        return found.exit_code
+    if found.failure is not None:
+        if not run.output.as_json:
+            run.output.error(found.failure)
+        return found.failure.exit_code
     return ExitCode.PENDING if check and not found.healthy else ExitCode.OK
 
 
@@ -77,12 +79,7 @@ def _tell(output: Output, status: Status, *, one_line: bool) -> None:
 
 def document_of(status: Status) -> dict[str, Any]:
     """The status for programs; one without a connection is an error's document as well."""
-    document = status.to_dict()
-    if not status.reachable:
-        reason = (status.unreadable or {})["connection"]
-        document |= {"error": status.connection_error, "message": reason, "hint": status.connection_hint}
-        document["exitCode"] = status.exit_code
-    return document
+    return status.to_dict() | (status.failure.to_dict() if status.failure is not None else {})
 
 
 def show(output: Output, status: Status) -> None:
@@ -93,7 +90,7 @@ def show(output: Output, status: Status) -> None:
     else:
         verdict = style("all is well", GOOD) if status.healthy else style("look here", WARN)
     output.line(f"{style(status.database, STRONG)} on {status.address}, {status.environment}: {verdict}")
-    show_findings(output, status.findings)
+    show_findings(output, [one for one in status.findings if one.id != "unreachable"])  # that is told as an error
     output.line()
     output.table([[style(label, FAINT), text] for label, text in _facts(status)])
     if status.collections:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
+from wayra_db.errors import WayraError
 from wayra_db.health.collections import CollectionStats
 from wayra_db.health.facts import BackupFact, Facts, ServerFacts, known
 from wayra_db.health.findings import Finding
@@ -78,9 +79,8 @@ class SchemaSummary:
 class Status:
     """Everything that `status` tells, as it was `at` that moment.
 
-    When the deployment cannot be reached there is a `connection` among the `unreadable`, `connection_error` is
-    its class, `connection_hint` says what to do, `exit_code` is that of the error, and only what lies in the
-    project's folder is told.
+    When the deployment cannot be reached, `failure` is the error that said so, there is a `connection` among the
+    `unreadable`, and what is told is what was read before and what lies in the project's folder.
 
     `allowed` is what the environment says to each action, in a word. `stored_environment` is None when the database
     carries none, and `unclaimed_data` then says whether it holds somebody's data all the same. `resetting` is true
@@ -110,14 +110,12 @@ class Status:
     backup_max_age: timedelta = timedelta(days=1)
     server: ServerFacts = field(default_factory=ServerFacts)
     unreadable: Mapping[str, str] | None = None
-    connection_error: str = ""
-    connection_hint: str = ""
-    exit_code: int = 0
+    failure: WayraError | None = None
 
     @property
     def reachable(self) -> bool:
         """Whether the deployment could be asked at all."""
-        return "connection" not in (self.unreadable or {})
+        return self.failure is None
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -151,7 +149,7 @@ class Status:
             "address": self.address,
             "database": self.database,
             "environment": self.environment,
-            "allowed": dict(self.allowed),
+            "allowed": [{"action": action, "decision": word} for action, word in self.allowed.items()],
             "storedEnvironment": self.stored_environment,
             "unclaimedData": self.unclaimed_data,
             "resetting": self.resetting,
@@ -217,7 +215,7 @@ class Diagnosis:
             "address": self.status.address,
             "database": self.status.database,
             "environment": self.status.environment,
-            "versions": dict(self.versions),
+            "versions": [{"name": name, "version": version} for name, version in self.versions.items()],
             "made": self.made,
             "findings": [finding.to_dict() for finding in self.findings],
             "notMade": [one.to_dict() for one in self.not_made],

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from wayra_db.health.collections import CollectionStats
-from wayra_db.health.status import IndexSummary, SchemaSummary, Status, verdict
+from wayra_db.health.status import IndexSummary, SchemaSummary, Status
 from wayra_db.mongo.capabilities import Capabilities
 
 REPLICA_SET = Capabilities("replica set", (6, 0, 5), "6.0", "rs0", ("localhost:27017",), True)
@@ -47,103 +47,103 @@ TABLE: dict[str, tuple[dict[str, Any], list[tuple[str, str]], bool]] = {
     "nothing declared": ({"migrations": [], "seeds": [], "schema": SchemaSummary(0)}, [], True),
     "a pending migration": (
         {"migrations": [Unit("a", "applied"), Unit("b", "pending")]},
-        [("pending", "1 migration pending: b")],
+        [("warning", "1 migration pending: b")],
         False,
     ),
     "two pending migrations": (
         {"migrations": [Unit("a", "pending"), Unit("b", "pending")]},
-        [("pending", "2 migrations pending: a, b")],
+        [("warning", "2 migrations pending: a, b")],
         False,
     ),
-    "a failed migration": ({"migrations": [Unit("a", "failed")]}, [("problem", "1 migration failed: a")], False),
+    "a failed migration": ({"migrations": [Unit("a", "failed")]}, [("error", "1 migration failed: a")], False),
     "an interrupted one": (
         {"migrations": [Unit("a", "interrupted")]},
-        [("problem", "1 migration interrupted: a")],
+        [("error", "1 migration interrupted: a")],
         False,
     ),
-    "an edited one": ({"migrations": [Unit("a", "edited")]}, [("problem", "1 migration edited: a")], False),
+    "an edited one": ({"migrations": [Unit("a", "edited")]}, [("error", "1 migration edited: a")], False),
     "a missing file": (
         {"migrations": [Unit("a", "missing file")]},
-        [("problem", "1 migration missing file: a")],
+        [("error", "1 migration missing file: a")],
         False,
     ),
-    "a pending seed": ({"seeds": [Unit("a", "pending")]}, [("pending", "1 seed pending: a")], False),
-    "a failed seed": ({"seeds": [Unit("a", "failed")]}, [("problem", "1 seed failed: a")], False),
+    "a pending seed": ({"seeds": [Unit("a", "pending")]}, [("warning", "1 seed pending: a")], False),
+    "a failed seed": ({"seeds": [Unit("a", "failed")]}, [("error", "1 seed failed: a")], False),
     "a changed seed": (
         {"seeds": [Unit("a", "changed since it ran")]},
-        [("note", "1 seed changed since it ran: a")],
+        [("info", "1 seed changed since it ran: a")],
         True,
     ),
     "schema drift": (
         {"schema": SchemaSummary(2, ("collection users does not exist",))},
-        [("pending", "collection users does not exist")],
+        [("warning", "collection users does not exist")],
         False,
     ),
     "a collection that cannot be changed": (
         {"schema": SchemaSummary(2, (), (), ("collection users: it is a view",))},
-        [("problem", "collection users: it is a view")],
+        [("error", "collection users: it is a view")],
         False,
     ),
     "an undeclared collection": (
         {"schema": SchemaSummary(2, (), ("legacy",))},
-        [("note", "collection legacy is not declared")],
+        [("info", "collection legacy is not declared")],
         True,
     ),
     "index drift": (
         {"indexes": IndexSummary(11, 10, ("index users.email_1 is missing",))},
-        [("pending", "index users.email_1 is missing")],
+        [("warning", "index users.email_1 is missing")],
         False,
     ),
     "an undeclared index": (
         {"indexes": IndexSummary(11, 11, (), ("users.old_1",))},
-        [("note", "index users.old_1 is not declared")],
+        [("info", "index users.old_1 is not declared")],
         True,
     ),
     "never initialised": (
         {"stored_environment": None},
-        [("pending", "the database was never initialised")],
+        [("warning", "the database was never initialised")],
         False,
     ),
     "data that nobody has claimed": (
         {"stored_environment": None, "unclaimed_data": True},
-        [("problem", "the database holds data and belongs to no environment yet")],
+        [("error", "the database holds data and belongs to no environment yet")],
         False,
     ),
     "an environment that cannot be read": (
         {"stored_environment": None, "unreadable": {"environment": "not authorized"}},
-        [("problem", "environment could not be read: not authorized")],
+        [("error", "environment could not be read: not authorized")],
         False,
     ),
     "a reset that was cut off": (
         {"resetting": True},
-        [("problem", "a reset was cut off: nothing else is done before it is finished")],
+        [("error", "a reset was cut off: nothing else is done before it is finished")],
         False,
     ),
     "a migration out of order": (
         {"migrations": [Unit("a", "pending"), Unit("b", "applied"), Unit("c", "pending")]},
-        [("problem", "1 migration out of order: a"), ("pending", "1 migration pending: c")],
+        [("error", "1 migration out of order: a"), ("warning", "1 migration pending: c")],
         False,
     ),
     "another environment": (
         {"stored_environment": "production"},
-        [("problem", "the database belongs to production, this shell to test: every change is refused")],
+        [("error", "the database belongs to production, this shell to test: every change is refused")],
         False,
     ),
     "no primary": (
         {"deployment": replace(REPLICA_SET, writable_primary=False)},
-        [("problem", "no writable primary answers")],
+        [("error", "no writable primary answers")],
         False,
     ),
     "a standalone": (
         {"deployment": STANDALONE},
-        [("note", "a standalone server has no transactions: a migration that is cut off is not undone")],
+        [("info", "a standalone server has no transactions: a migration that is cut off is not undone")],
         True,
     ),
     "an unreadable part": (
         {"schema": None, "indexes": None, "unreadable": {"schema": "users.py:3: broken", "indexes": "likewise"}},
         [
-            ("problem", "schema could not be read: users.py:3: broken"),
-            ("problem", "indexes could not be read: likewise"),
+            ("error", "schema could not be read: users.py:3: broken"),
+            ("error", "indexes could not be read: likewise"),
         ],
         False,
     ),
@@ -154,10 +154,10 @@ TABLE: dict[str, tuple[dict[str, Any], list[tuple[str, str]], bool]] = {
             "migrations": [Unit("c", "edited")],
         },
         [
-            ("problem", "1 migration edited: c"),
-            ("pending", "the database was never initialised"),
-            ("pending", "1 seed pending: b"),
-            ("note", "1 seed changed since it ran: a"),
+            ("error", "1 migration edited: c"),
+            ("warning", "the database was never initialised"),
+            ("warning", "1 seed pending: b"),
+            ("info", "1 seed changed since it ran: a"),
         ],
         False,
     ),

@@ -19,9 +19,10 @@ def _unreadable(facts: Facts, context: Context) -> Iterator[Finding]:
 
 
 def _unreachable(facts: Facts, context: Context) -> Iterator[Finding]:
-    reason = (facts.status.unreadable or {}).get("connection")
-    if reason:
-        yield found("error", reason, advice=facts.status.connection_hint, evidence={"address": facts.status.address})
+    failure = facts.status.failure
+    if failure is not None:
+        evidence = {"address": facts.status.address, "error": type(failure).__name__}
+        yield found("error", failure.message, evidence=evidence, advice=failure.hint)
 
 
 def _readable(facts: Facts) -> bool:
