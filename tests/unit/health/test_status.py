@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from wayra_db.health.collections import CollectionStats
+from wayra_db.health.facts import BackupFact
 from wayra_db.health.status import IndexSummary, SchemaSummary, Status
 from wayra_db.mongo.capabilities import Capabilities
 
+NOW = datetime(2026, 11, 25, 3, 0, tzinfo=UTC)
 REPLICA_SET = Capabilities("replica set", (6, 0, 5), "6.0", "rs0", ("localhost:27017",), True)
 STANDALONE = Capabilities("standalone", (6, 0, 5), "6.0", None, (), True)
 
@@ -39,6 +42,8 @@ WELL = Status(
     collections=[CollectionStats("users", 3, 100, 4096, 8192)],
     seeds=[Unit("users", "done"), Unit("demo", "other environment")],
     backups=[],
+    at=NOW,
+    backup_facts=[BackupFact("nightly", NOW - timedelta(hours=3), 5.0, whole=True, verified=True, damaged=False)],
 )
 
 # A change of the healthy status, what is found then, and whether the database still counts as healthy.
@@ -168,7 +173,7 @@ TABLE: dict[str, tuple[dict[str, Any], list[tuple[str, str]], bool]] = {
 def test_verdict(changes: dict[str, Any], expected: list[tuple[str, str]], healthy: bool) -> None:
     """What follows from a status, in which order, and whether anything is to be done."""
     status = replace(WELL, **changes)
-    assert [(finding.severity, finding.message) for finding in verdict(status)] == expected
+    assert [(finding.severity, finding.message) for finding in status.findings] == expected
     assert status.healthy is healthy
 
 
@@ -176,7 +181,7 @@ def test_verdict(changes: dict[str, Any], expected: list[tuple[str, str]], healt
 def test_what_a_person_must_do_comes_with_advice(name: str) -> None:
     """Every pending finding names a command; so does every problem that a command explains."""
     status = replace(WELL, **TABLE[name][0])
-    assert all(finding.advice for finding in verdict(status) if finding.severity == "pending")
+    assert all(finding.next_step for finding in status.findings if finding.pending)
 
 
 PENDING: dict[str, Any] = {
@@ -203,7 +208,7 @@ PENDING: dict[str, Any] = {
         (
             {"stored_environment": None, "unclaimed_data": True},
             {
-                "wayra-db init --adopt claims it",
+                "Claim it, if it is the one you mean: wayra-db init --adopt",
             },
         ),
         (
@@ -213,7 +218,7 @@ PENDING: dict[str, Any] = {
         (
             {"resetting": True},
             {
-                "wayra-db reset finishes it",
+                "Finish it: wayra-db reset",
             },
         ),
     ],
@@ -221,14 +226,14 @@ PENDING: dict[str, Any] = {
 def test_no_advice_names_a_command_that_refuses(changes: dict[str, Any], advice: set[str]) -> None:
     """While every change is refused, what ends that is the advice for everything that a command would do."""
     status = replace(WELL, **PENDING, **changes)
-    assert {finding.advice for finding in verdict(status)} == advice
+    assert {finding.next_step for finding in status.findings} == advice
 
 
 @pytest.mark.parametrize("state", ["failed", "interrupted", "edited", "missing file"])
 def test_pending_migrations_behind_a_problem(state: str) -> None:
     """`migrate` may refuse: the state of each is what to look at first."""
     status = replace(WELL, migrations=[Unit("a", state), Unit("b", "pending")])
-    assert {finding.advice for finding in verdict(status)} == {"wayra-db migrate status"}
+    assert {finding.next_step for finding in status.findings} == {"wayra-db migrate status"}
 
 
 @pytest.mark.parametrize("name", TABLE)
