@@ -87,9 +87,14 @@ def _admin(deployment: Deployment, command: str, value: Any = 1, **more: Any) ->
         return reply
 
 
+def now() -> datetime:
+    """This machine's time."""
+    return datetime.now(UTC)
+
+
 def read_clock(deployment: Deployment) -> tuple[Mapping[str, Any], Clock | Unreadable]:
     """The server's `hello`, and its clock against this machine's. Raises what the connection raises."""
-    sent, started = datetime.now(UTC), time.monotonic()
+    sent, started = now(), time.monotonic()
     hello = _admin(deployment, "hello")
     trip = time.monotonic() - started
     there = hello.get("localTime")
