@@ -22,6 +22,8 @@ import click
 from wayra_db import environment, errors
 from wayra_db.cli import _app
 from wayra_db.cli._exit_codes import ExitCode
+from wayra_db.error_pages import PAGES as PAGES_OF_ERRORS
+from wayra_db.health.checks import CHECKS
 from wayra_db.settings.options import OPTIONS, Kind
 
 DOCS = Path(__file__).parent
@@ -109,7 +111,8 @@ def errors_page() -> str:
         "# Errors\n",
         "Everything that wayra-db reports on purpose is one of these. The message says what happened, `hint` what",
         "to do next, the fields carry the facts; with `--json` they are the command's document, `exit_code` as",
-        "`exitCode` and so on.\n",
+        "`exitCode` and so on. The command line prints the name in brackets, `error[lock-held]: ...`, under which",
+        "`wayra-db explain lock-held` says the same as this page; in JSON it is `see`.\n",
         f"```text\n{drawing}\n```\n",
     ]
     for kind in tree(errors.WayraError):
@@ -119,8 +122,28 @@ def errors_page() -> str:
             if name not in ("self", "message", "hint", "exit_code")
         ]
         listed = f" Fields: {', '.join(f'`{name}`' for name in fields)}." if fields else ""
+        name = errors.link_name(kind)
+        lines.append(f"## {name}\n")
         lines.append(f"**`{kind.__name__}`** (exit code {int(kind.exit_code)}). {inspect.getdoc(kind)}{listed}\n")
+        lines.append(f"Cause: {PAGES_OF_ERRORS[name].cause}\n")
+        lines.append(f"Fix: {PAGES_OF_ERRORS[name].fix}\n")
     return "\n".join(lines)
+
+
+def checks_page() -> str:
+    """Every check with what it looks for and why."""
+    lines = [
+        "# Checks\n",
+        "`wayra-db doctor` makes all of these, `wayra-db status` those that are marked: they need no more than a few",
+        "commands. `doctor --only ID` makes one, `doctor --explain ID` shows its line. A check that needs a right that",
+        "the user lacks is listed as not made. On development and test databases most findings of the area `security`",
+        "are only told, as `info`. The limits are those of `wayra_db.health.checks.Limits`.\n",
+        "| check | area | `status` | what | why |",
+        "|---|---|---|---|---|",
+    ]
+    for check in CHECKS:
+        lines.append(f"| `{check.id}` | {check.area} | {'yes' if check.glance else ''} | {check.title} | {check.why} |")
+    return "\n".join([*lines, ""])
 
 
 def environments_page() -> str:
@@ -160,6 +183,7 @@ PAGES = {
     "reference/settings.md": settings_page,
     "reference/exit-codes.md": exit_codes_page,
     "reference/errors.md": errors_page,
+    "reference/checks.md": checks_page,
     "reference/environments.md": environments_page,
 }
 

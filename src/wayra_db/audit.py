@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from wayra_db.mongo.client import Deployment
 
 COLLECTION = "_wayra_log"
+REFUSALS = "_wayra_refusals"
 FORMAT = 1
 
 
@@ -121,6 +122,21 @@ def first_broken(entries: Iterable[Mapping[str, Any]]) -> int | None:
             return previous.sequence + 1
         previous = head_after(entry)
     return None
+
+
+def refusal(event: Mapping[str, Any], who: Mapping[str, Any]) -> dict[str, Any]:
+    """A refused action as it is kept in `_wayra_refusals`, beside the log.
+
+    Whoever is refused holds no lock, and an entry in the log itself would take the lock from whoever does.
+    """
+    return {"format": FORMAT, "at": datetime.now(UTC), "who": dict(who), **event}
+
+
+def read_refusals(deployment: Deployment, newest: int) -> list[dict[str, Any]]:
+    """The newest refused actions, the oldest of them first. One read."""
+    with translated(deployment.address):
+        found = deployment.metadata[REFUSALS].find(sort=[("_id", -1)], limit=newest, projection={"_id": 0})
+        return list(reversed(list(found)))
 
 
 def append(*entries: Mapping[str, Any]) -> commands.Command:

@@ -117,6 +117,10 @@ _TEXTS: Mapping[type[WayraError], tuple[str, str]] = {
         "A migration outside a transaction was cut off: nobody knows how far it came.",
         "Look at the data, then `wayra-db migrate repair --version N --as applied` or `--as pending`.",
     ),
+    errors.GroupError: (
+        "`--group` asks for one transaction, and something in the pending migrations cannot join it.",
+        "Run them without `--group`, or up to the one before with `--to`; `versions` names what stands in the way.",
+    ),
     errors.VersionNotFoundError: (
         "No file and no record has this version, or it was not applied.",
         "`wayra-db migrate status` lists the versions.",

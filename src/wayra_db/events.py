@@ -172,10 +172,15 @@ _LEVELS: dict[type[Event], int] = {
 
 def log_observer(event: Event) -> None:
     """The default observer: writes each event to the `wayra_db` logger."""
+    text = event.message if isinstance(event, Notice) else event
+    logger.log(level_of(event), "%s", text, extra={"wayra_event": event})
+
+
+def level_of(event: Event) -> int:
+    """The level at which an event is logged."""
     if isinstance(event, Notice):
-        logger.log(logging.getLevelNamesMapping()[event.level.upper()], "%s", event.message)
-        return
-    logger.log(_LEVELS.get(type(event), logging.INFO), "%s", event)
+        return logging.getLevelNamesMapping()[event.level.upper()]
+    return _LEVELS.get(type(event), logging.INFO)
 
 
 def notify(observer: Observer, event: Event) -> None:

@@ -10,13 +10,14 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from wayra_db import environment, locking, meta
+from wayra_db import audit, environment, locking, meta
 from wayra_db.environment import Action, Environment
-from wayra_db.errors import RefusedError
-from wayra_db.events import Observer, SecurityEvent, log_observer, notify
+from wayra_db.errors import RefusedError, WayraError
+from wayra_db.events import Notice, Observer, SecurityEvent, log_observer, notify
 from wayra_db.locking import Lease
 from wayra_db.meta import Marker
 from wayra_db.mongo.client import Deployment
+from wayra_db.mongo.errors import translated
 from wayra_db.stopping import Stop
 
 
@@ -61,7 +62,27 @@ class Guard:
                     raise _unfinished_restore(self.environment, str(marker.restoring.get("backup", "")))
         except RefusedError as error:
             notify(self.observer, SecurityEvent(action.value, "refused", self.environment.value, error.message))
+            self._keep_refusal(action, error)
             raise
+
+    def _keep_refusal(self, action: Action, error: RefusedError) -> None:
+        """Keep what was refused on a production database, where an auditor finds it. Whoever may not write there is
+        refused all the same.
+        """
+        production = Environment.PRODUCTION.value
+        event = {"action": action.value, "rule": error.rule, "environment": self.environment.value}
+        try:
+            marker = meta.read_marker(self.deployment)
+            if marker is not None and marker.environment == production:
+                kept = audit.refusal({**event, "detail": error.message}, locking.Owner.of_this_process().who())
+                with translated(self.deployment.address):
+                    self.deployment.metadata[audit.REFUSALS].insert_one(kept)
+        except WayraError as failure:
+            notify(self.observer, Notice(f"the refusal could not be kept: {failure.message}", "warning"))
+
+    def _permits(self, action: Action) -> bool:
+        """Whether the environment allows the action only because this caller has permitted it."""
+        return not isinstance(environment.check(action, self.environment), environment.Allowed)
 
     def beside(self, database_name: str) -> Guard:
         """The gate of another database on the same deployment, with its own lock and its own environment."""
@@ -88,11 +109,14 @@ class Guard:
             observer=self.observer,
             stop=self.stop,
         )
-        if action in environment.DESTRUCTIVE or action is Action.SET_ENVIRONMENT:
+        destructive = action in environment.DESTRUCTIVE or action is Action.SET_ENVIRONMENT
+        if destructive or self._permits(action):
             notify(self.observer, SecurityEvent(action.value, "allowed", self.environment.value, what))
         with lease:
             # Another runner may have marked the database while this one waited for the lock.
             self.require(action)
+            if self.environment is Environment.PRODUCTION and (destructive or self._permits(action)):
+                lease.write({"event": "security", "action": action.value, "permitted": self._permits(action)})
             if meta.read_marker(self.deployment) is None:
                 lease.write(
                     {"event": "environment set", "environment": self.environment.value},

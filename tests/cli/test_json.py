@@ -70,6 +70,7 @@ ROUND = {
     "lock release --force": "released",
     "history show": "entries",
     "history verify": "digest",
+    "history refusals": "refusals",
     "backup create --name made --include-sensitive --plaintext": "manifest",
     "backup clone --to-uri {uri} --to-database {database}_clone": "collections",
     "backup restore made --drop-existing --no-safety-backup --yes": "collections",

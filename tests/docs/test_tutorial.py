@@ -37,7 +37,11 @@ def pattern(expected: str) -> str:
 
 def test_the_tutorial_does_what_it_shows(tmp_path: Path) -> None:
     """Each command of the page, run in turn on a machine that knows nothing of MongoDB, prints what stands below it."""
-    environment = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "NO_COLOR": "1"}
+    environment = {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "NO_COLOR": "1",
+        "WAYRA_LOG_FORMAT": "text",
+    }
     folder, ran = tmp_path, 0
     try:
         for what, shown in steps(PAGE.read_text(encoding="utf-8")):

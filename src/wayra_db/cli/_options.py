@@ -50,6 +50,8 @@ def _from_setting(option: Option, listed: bool) -> Callable[[F], F]:
     kind: click.ParamType[Any] = click.STRING
     if option.kind is Kind.ENVIRONMENT:
         kind = click.Choice([environment.value for environment in Environment])
+    elif option.kind is Kind.LOG_FORMAT:
+        kind = click.Choice(["auto", "text", "json"])
     elif option.kind is Kind.SECONDS:
         kind = click.FLOAT
     return _flag(option.flag, parameter(option), listed=listed, help=help, type=kind)

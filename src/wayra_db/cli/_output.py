@@ -25,8 +25,9 @@ STRONG: Style = {"bold": True}
 class Output:
     """Where and how a command writes; in colours only on a terminal, and never with NO_COLOR.
 
-    `results` is where results go, standard output unless told otherwise. `before_writing` is called before anything is
-    written, to take progress off the terminal. `pasteable` turns the commands in advice into what can be pasted here.
+    With `logs_json` what goes beside the results is one JSON object a line. `results` is where results go, standard
+    output unless told otherwise. `before_writing` is called before anything is written, to take progress off the
+    terminal. `pasteable` turns the commands in advice into what can be pasted here.
     """
 
     def __init__(
@@ -37,8 +38,10 @@ class Output:
         no_color: bool = False,
         before_writing: Callable[[], None] = lambda: None,
         pasteable: Callable[[str], str] = str,
+        logs_json: bool = False,
     ) -> None:
         self.as_json = as_json
+        self.logs_json = logs_json
         self.quiet = quiet
         # Kept, since a progress bar or --json puts something else in the place of `sys.stdout` for a while.
         self.results: TextIO = sys.stdout
@@ -60,8 +63,18 @@ class Output:
 
     def note(self, text: str, *, as_it_is: bool = False) -> None:
         """One line beside the result, on stderr; nothing with --quiet or --json. Commands in it are made pasteable."""
-        if not self.quiet and not self.as_json:
-            self._beside(text if as_it_is else self.pasteable(text))
+        if self.quiet or self.as_json:
+            return
+        shown = text if as_it_is else self.pasteable(text)
+        if self.logs_json:
+            self._log("info", message=shown)
+        else:
+            self._beside(shown)
+
+    def _log(self, level: str, **fields: Any) -> None:
+        from wayra_db.logs import line
+
+        self._beside(line(level, **fields))
 
     def note_at_once(self, text: str) -> None:
         """A note from a signal handler, past Python's buffers: the signal may have come while they were being written,
@@ -81,6 +94,9 @@ class Output:
         """An error with its hint on stderr; with --json instead as the command's document."""
         self.document(error.to_dict())
         if self.as_json:
+            return
+        if self.logs_json:
+            self._log("error", **error.to_dict())
             return
         self._beside(f"{self.style(f'error{_linked(error)}:', {**BAD, **STRONG}, err=True)} {error.message}")
         for number, line in enumerate(self.pasteable(error.hint).splitlines()):

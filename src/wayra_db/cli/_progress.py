@@ -45,6 +45,9 @@ class Renderer:
                 sys.stderr.write(json.dumps(event.to_dict(), ensure_ascii=False, default=str) + "\n")
                 sys.stderr.flush()
             return
+        if self._output.logs_json:
+            self._log(event)
+            return
         if isinstance(event, events.Progress):
             if not self._output.quiet:
                 self._progress(event)
@@ -57,6 +60,18 @@ class Renderer:
             self._end_bars()
             self._clear_transient()
             sys.stderr.write(text + "\n")
+            sys.stderr.flush()
+
+    def _log(self, event: Event) -> None:
+        """One JSON object a line: warnings and security events always, with --quiet nothing else; progress and what is
+        only for debugging when more is asked for.
+        """
+        from wayra_db.logs import line_of
+
+        level = events.level_of(event)
+        least = logging.WARNING if self._output.quiet else logging.DEBUG if self._verbose else logging.INFO
+        if level >= least:
+            sys.stderr.write(line_of(event) + "\n")
             sys.stderr.flush()
 
     def close(self) -> None:

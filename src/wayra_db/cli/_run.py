@@ -57,7 +57,21 @@ class Run:
             no_color=bool(self.environ.get("NO_COLOR")),
             before_writing=self.end_progress,
             pasteable=self.pasteable,
+            logs_json=self._logs_json(),
         )
+
+    def _logs_json(self) -> bool:
+        """Whether what goes beside the results is a log for programs. A wrong value is told by the settings."""
+        from wayra_db.settings.options import OPTIONS
+
+        def value(key: str) -> str:
+            option = OPTIONS[key]
+            given = self.given.get(option.flag.lstrip("-").replace("-", "_"))
+            return str(given or self.environ.get(option.variable) or option.default).strip().lower()
+
+        if value("log.format") != "auto":
+            return value("log.format") == "json"
+        return value("environment") == "production" and not sys.stderr.isatty()
 
     @cached_property
     def renderer(self) -> Renderer:

@@ -126,3 +126,29 @@ def verify(run: Run) -> None:
         )
     run.output.document({"intact": True, "entries": newest.sequence, "digest": newest.digest})
     run.output.line(f"{plural(newest.sequence, 'entry', 'entries')}, unbroken. The newest digest is {newest.digest}.")
+
+
+@command(parent=history, examples=["wayra-db history refusals", "wayra-db history refusals --limit 200 --json"])
+@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="How many of the newest.")
+def refusals(run: Run, limit: int) -> None:
+    """List what was refused on a production database, who asked for it and from where, the newest last.
+
+    What was allowed is in the log itself: `history show --event security`.
+    """
+    from wayra_db import audit
+
+    output, entries = run.output, audit.read_refusals(run.project().deployment, limit)
+    output.document({"refusals": entries})
+    output.table(
+        [
+            [
+                f"{entry['at']:%Y-%m-%d %H:%M:%S}",
+                entry["action"].replace("_", " "),
+                f"as {entry['environment']}: {entry['rule'].replace('_', ' ')}",
+                output.style(f"{entry['who']['user']}@{entry['who']['host']}", FAINT),
+            ]
+            for entry in entries
+        ]
+    )
+    if not entries:
+        output.line("Nothing was refused here.")

@@ -116,8 +116,11 @@ def read_replication(deployment: Deployment, hello: Mapping[str, Any]) -> Replic
         primary = hello.get("primary")
         reached = [Member(one, PRIMARY if one == primary else "", True) for one in members.addresses]
         return Replication((*reached, *(Member(one, "", False) for one in members.unreachable)), majority)
-    delayed = attempt(lambda: load.delayed_members(_admin(deployment, "replSetGetConfig")))
-    return Replication(members_of(status, known(delayed) or frozenset()), majority)
+    members = members_of(status, frozenset())
+    if any(one.lag_seconds for one in members):  # it may be on purpose
+        delayed = attempt(lambda: load.delayed_members(_admin(deployment, "replSetGetConfig")))
+        members = members_of(status, known(delayed) or frozenset())
+    return Replication(members, majority)
 
 
 def members_of(status: Mapping[str, Any], delayed: frozenset[int]) -> tuple[Member, ...]:

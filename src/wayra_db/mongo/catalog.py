@@ -15,6 +15,7 @@ from wayra_db.mongo.errors import NAMESPACE_NOT_FOUND, UNAUTHORIZED, translated
 
 # The server takes 1000 stages; the plan of a pipeline grows with each.
 AT_ONCE = 400
+NOT_SUPPORTED_ON_VIEW = 166
 _STATS: Sequence[Mapping[str, Any]] = (
     {"$collStats": {"storageStats": {}}},
     {
@@ -124,7 +125,7 @@ def _ask_one(deployment: Deployment, name: str, stages: Sequence[Mapping[str, An
         try:
             return _aggregate(deployment, name, _named(name, stages))
         except OperationFailure as error:
-            if error.code == NAMESPACE_NOT_FOUND:  # it has been dropped since it was listed
+            if error.code in (NAMESPACE_NOT_FOUND, NOT_SUPPORTED_ON_VIEW):  # since it was listed
                 return []
             raise
 

@@ -50,6 +50,7 @@ def load_settings(
     return Settings(
         environment=environment,
         debug=value["debug"],
+        log_format=value["log.format"],
         project_name=value["project.name"],
         project_dir=project_dir,
         database_name=value["database.name"],

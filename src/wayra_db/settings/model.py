@@ -84,6 +84,7 @@ class Settings:
 
     environment: Environment
     debug: bool
+    log_format: Literal["auto", "text", "json"]
     project_name: str
     project_dir: Path | None
     database_name: str
@@ -173,6 +174,7 @@ class Settings:
         shown = {
             "environment": str(self.environment),
             "debug": self.debug,
+            "log.format": self.log_format,
             "project.name": self.project_name,
             "database.uri": None if self.uri is None else redact_uri(self.uri),
             "database.name": self.database_name,

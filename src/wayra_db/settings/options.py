@@ -39,6 +39,7 @@ class Kind(Enum):
     SWITCH = "true or false"
     UNDECLARED = "one of report, hide, drop"
     CODEC = "one of zstd, gzip, none"
+    LOG_FORMAT = "one of auto, text, json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,8 @@ class Option:
             case Kind.CODEC, str():
                 if (name := value.strip().lower()) in _CODECS:
                     return name
+            case Kind.LOG_FORMAT, str() if value.strip().lower() in ("auto", "text", "json"):
+                return value.strip().lower()
             case Kind.DATABASE_NAME, str():
                 if problem := database_name_problem(value):
                     raise ValueError(problem)
@@ -170,6 +173,15 @@ _ALL = (
         flag="--debug",
         in_file=False,
         parse_variable=_debug,
+    ),
+    Option(
+        "log.format",
+        Kind.LOG_FORMAT,
+        "WAYRA_LOG_FORMAT",
+        "How the command line logs on stderr: text, json, or auto: JSON in production, unless that is a terminal.",
+        default="auto",
+        flag="--log-format",
+        in_file=False,
     ),
     Option("project.name", Kind.TEXT, "WAYRA_PROJECT_NAME", "The project's name; otherwise that of its folder."),
     Option(

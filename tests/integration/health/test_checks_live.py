@@ -165,7 +165,7 @@ PROJECT: dict[str, Callable[[Sandbox, Documents], None]] = {
     "seeds-pending": _seed("pass\n"),
     "seeds-failed": _failed_seed,
     "seeds-changed": _changed_seed,
-    "lock-held": _held,
+    "lock-holder": _held,
     "unreadable": _broken_declaration,
 }
 

@@ -230,7 +230,7 @@ def test_a_locked_database_and_a_history_that_may_not_be_read(
     with locking.acquire(deployment, "migrate up", lease_seconds=30, timeout_seconds=0):
         with sandbox.open() as project:
             status = project.status()
-        assert [one.severity for one in status.findings if one.id == "lock-held"] == ["info"]
+        assert [one.severity for one in status.findings if one.id == "lock-holder"] == ["info"]
         assert status.healthy
     with (
         sandbox.open() as project,

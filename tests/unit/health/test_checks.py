@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.unit.health.test_status import NOW, STANDALONE, WELL, Unit
+from wayra_db.error_pages import PAGES
 from wayra_db.errors import ConnectionFailedError
 from wayra_db.health.checks import CHECKS, Context, Limits, check_named, not_made, run_checks
 from wayra_db.health.collections import CollectionStats, Growth
@@ -126,7 +127,7 @@ FAULTS: dict[str, tuple[Facts, str]] = {
     "schema-drift": (status(schema=SchemaSummary(1, ("users does not exist",))), "warning"),
     "indexes-drift": (status(indexes=IndexSummary(1, 0, ("index a is missing",))), "warning"),
     "seeds-pending": (status(seeds=[Unit("a", "pending")]), "warning"),
-    "lock-held": (status(lock=lock()), "info"),
+    "lock-holder": (status(lock=lock()), "info"),
     "migrations-running": (status(migrations=[Unit("a", "running")]), "info"),
     "collections-undeclared": (status(schema=SchemaSummary(1, (), ("legacy",))), "info"),
     "indexes-undeclared": (status(indexes=IndexSummary(1, 1, (), ("users.old_1",))), "info"),
@@ -255,7 +256,7 @@ EDGES: dict[str, tuple[str, Facts, Context, str | None]] = {
         PRODUCTION,
         "warning",
     ),
-    "a dead holder": ("lock-held", status(lock=lock(died=True)), PRODUCTION, "info"),
+    "a dead holder": ("lock-holder", status(lock=lock(died=True)), PRODUCTION, "info"),
     "other limits": (
         "fragmentation",
         status(collections=[CollectionStats("users", 3, 100, 1000, 8192, free_size=600)]),
@@ -269,6 +270,7 @@ def test_every_check_has_a_fault_here() -> None:
     """And ids are told apart, are words with hyphens, and every check says what it is and why."""
     assert sorted(FAULTS) == sorted(check.id for check in CHECKS)
     assert len({check.id for check in CHECKS}) == len(CHECKS)
+    assert not {check.id for check in CHECKS} & set(PAGES)  # `explain` knows both
     assert all(check.title and check.why.endswith(".") for check in CHECKS)
 
 

@@ -271,7 +271,7 @@ CHECKS: Sequence[Check] = (
         pending=True,
     ),
     _glance(
-        "lock-held", "Who is changing the database", "One runner at a time changes it; others wait or are told.", _lock
+        "lock-holder", "Who is changing the database", "One runner at a time changes it; others wait.", _lock
     ),
     _migrations("info", ("running",)),
     _glance(
