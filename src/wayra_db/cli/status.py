@@ -88,7 +88,8 @@ def show(output: Output, status: Status) -> None:
     if not status.reachable:
         verdict = style("out of reach", BAD)
     else:
-        verdict = style("all is well", GOOD) if status.healthy else style("look here", WARN)
+        worst = BAD if any(one.severity == "error" for one in status.findings) else WARN
+        verdict = style("all is well", GOOD) if status.healthy else style("look here", worst)
     output.line(f"{style(status.database, STRONG)} on {status.address}, {status.environment}: {verdict}")
     show_findings(output, [one for one in status.findings if one.id != "unreachable"])  # that is told as an error
     output.line()

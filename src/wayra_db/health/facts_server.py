@@ -112,10 +112,10 @@ def read_replication(deployment: Deployment, hello: Mapping[str, Any]) -> Replic
     try:
         status = _admin(deployment, "replSetGetStatus")
     except WayraError:
-        members = find_members(deployment, hello)
+        met = find_members(deployment, hello)
         primary = hello.get("primary")
-        reached = [Member(one, PRIMARY if one == primary else "", True) for one in members.addresses]
-        return Replication((*reached, *(Member(one, "", False) for one in members.unreachable)), majority)
+        reached = [Member(one, PRIMARY if one == primary else "", True) for one in met.addresses]
+        return Replication((*reached, *(Member(one, "", False) for one in met.unreachable)), majority)
     members = members_of(status, frozenset())
     if any(one.lag_seconds for one in members):  # it may be on purpose
         delayed = attempt(lambda: load.delayed_members(_admin(deployment, "replSetGetConfig")))

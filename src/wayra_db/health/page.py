@@ -32,8 +32,8 @@ def page(status: Status) -> str:
 def _body(status: Status) -> Iterator[str]:
     findings = status.findings
     word, kind = ("all is well", "good") if status.healthy else ("look here", "warn")
-    if not status.reachable:
-        word, kind = "out of reach", "bad"
+    if any(one.severity == "error" for one in findings):
+        word, kind = "look here" if status.reachable else "out of reach", "bad"
     yield f"<h1>{escape(status.database)} <span class='chip {kind}'>{word}</span></h1>"
     yield (
         f"<p class=quiet>{escape(status.address)}, {escape(status.environment)}; {status.at:%Y-%m-%d %H:%M:%S} UTC, by "
