@@ -9,6 +9,7 @@ import getpass
 import json
 import logging
 import os
+import re
 import socket
 import sys
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ from wayra_db.events import Event, Notice, SecurityEvent, level_of
 from wayra_db.settings.uri import redact_uri
 
 ROOT = "wayra_db"
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
 
 
 def configure(environment: Environment, *, stream: TextIO | None = None, debug: bool = False) -> logging.Handler:
@@ -92,6 +94,4 @@ def who_and_where() -> Mapping[str, Any]:
 
 
 def _clean(text: str) -> str:
-    if "://" not in text and "@" not in text:
-        return text
-    return " ".join(redact_uri(word) if "://" in word else word for word in text.split(" "))
+    return _URI.sub(lambda found: redact_uri(found[0]), text)

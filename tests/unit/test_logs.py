@@ -74,3 +74,18 @@ def test_no_password_is_logged(environment: Environment) -> None:
     assert "hunter2" not in stream.getvalue()
     assert stream.getvalue().count("\n") >= 3
     assert "host" in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("said", "logged"),
+    [
+        ("Set MONGODB_URI=mongodb://host:27017/shop.", "Set MONGODB_URI=mongodb://host:27017/shop."),
+        ("at (mongodb://ada:secret@host/shop)", "at (mongodb://ada:***@host/shop)"),
+        ("uri='mongodb+srv://ada:secret@host'", "uri='mongodb+srv://ada:***@host'"),
+        ("mail ada@example.com", "mail ada@example.com"),
+    ],
+)
+def test_a_uri_loses_its_password_and_no_more(said: str, logged: str) -> None:
+    """Wherever in a word it begins."""
+    record = logging.LogRecord("wayra_db", logging.INFO, "", 0, said, (), None)
+    assert json.loads(logs.JsonLines().format(record))["message"] == logged
