@@ -35,6 +35,7 @@ COMMANDS = {
     "clear": ("init", "Delete all documents of the declared collections."),
     "status": ("status", "Show the database at a glance."),
     "doctor": ("doctor", "Check everything, and say what to do."),
+    "dashboard": ("dashboard", "Show the database live, in a page of your browser."),
     "migrate": ("migrate", "Run, list, write and roll back migrations."),
     "seed": ("seed", "Fill the database with development or test data."),
     "indexes": ("indexes", "Compare declared indexes with live ones, build the missing."),
