@@ -114,12 +114,16 @@ def check(ended: Ended) -> None:
     assert "\x1b" not in ended.stdout + ended.stderr
 
 
+# It answers until it is stopped: see test_dashboard.py.
+SERVES = {"dashboard"}
+
+
 def test_no_command_is_left_out() -> None:
     """A new command has to find its place in one of the tables."""
     tried = {
         next(leaf for leaf in LEAVES if f"{line} ".startswith(f"{leaf} ")) for line in [*ROUND, *EMBEDDED, "new shop"]
     }
-    assert tried == set(LEAVES)
+    assert tried == set(LEAVES) - SERVES
 
 
 @pytest.mark.parametrize(

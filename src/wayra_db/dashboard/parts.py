@@ -11,14 +11,17 @@ from wayra_db import audit, locking
 from wayra_db.dashboard import live
 from wayra_db.dashboard.growth import Growth
 from wayra_db.dashboard.rates import Rates
-from wayra_db.errors import CancelledError, WayraError
+from wayra_db.errors import CancelledError, ConnectionFailedError, WayraError
+from wayra_db.mongo.errors import translated
 
 if TYPE_CHECKING:
     from wayra_db.health import Status
+    from wayra_db.mongo.client import Deployment
     from wayra_db.project import Project
 
 SHAPES = 20
 ENTRIES = 15
+AWAY_SECONDS = 5.0
 
 Data = dict[str, Any]
 
@@ -39,6 +42,8 @@ class Parts:
         self._project = project
         self._rates = Rates()
         self._growth = Growth()
+        self._away: WayraError | None = None
+        self._away_until = 0.0
 
     def all(self) -> tuple[Part, ...]:
         """In the order of their first appearance on the page."""
@@ -53,22 +58,39 @@ class Parts:
             Part("history", 5, self.history),
         )
 
+    def _deployment(self) -> Deployment:
+        """The database, if it answers. One that does not is asked again after a while only: each part would wait for
+        it, one after the other.
+        """
+        if self._away is not None and time.monotonic() < self._away_until:
+            raise self._away
+        try:
+            deployment = self._project.deployment
+            with translated(deployment.address):
+                deployment.client.admin.command("ping")
+        except ConnectionFailedError as error:
+            self._away, self._away_until = error, time.monotonic() + AWAY_SECONDS
+            raise
+        self._away = None
+        return deployment
+
     def live(self) -> Data:
         """Rates, connections and memory of the server."""
-        return self._rates.add(live.read_server(self._project.deployment))
+        return self._rates.add(live.read_server(self._deployment()))
 
     def work(self) -> Data:
         """Who is at work, and how far: the lock, index builds, batches, backups being written."""
         project = self._project
         return _each(
-            lock=lambda: _plain(locking.read_state(project.deployment)),
-            builds=lambda: live.read_builds(project.deployment),
-            batches=lambda: live.read_batches(project.deployment),
+            lock=lambda: _plain(locking.read_state(self._deployment())),
+            builds=lambda: live.read_builds(self._deployment()),
+            batches=lambda: live.read_batches(self._deployment()),
             backups=lambda: live.read_unfinished(project.settings.backups_dir, project.backup_keeper.leftovers()),
         )
 
     def status(self) -> Data:
         """The verdict with its reasons, drift, seeds, and the collections with their growth."""
+        self._deployment()
         found: Status = self._project.status()
         plain = found.to_dict()
         if plain["collections"] is not None:
@@ -79,6 +101,7 @@ class Parts:
 
     def migrations(self) -> Data:
         """Each version with its state and time."""
+        self._deployment()
         return {"migrations": [one.to_dict() for one in self._project.migrations.status()]}
 
     def backups(self) -> Data:
@@ -87,10 +110,12 @@ class Parts:
 
     def indexes(self) -> Data:
         """Use and size of each live index, and what speaks against some."""
+        self._deployment()
         return self._project.indexes.usage().to_dict()
 
     def queries(self) -> Data:
         """The costliest shapes that the profiler has recorded, without values."""
+        self._deployment()
         advisor = self._project.indexes.advisor
         recorded = advisor.recorded()
         state = self._project.indexes.profiler.state()
@@ -103,7 +128,7 @@ class Parts:
 
     def history(self) -> Data:
         """The newest entries of the audit log, the newest first."""
-        entries = audit.read_entries(self._project.deployment, audit.Selection(), newest=ENTRIES)
+        entries = audit.read_entries(self._deployment(), audit.Selection(), newest=ENTRIES)
         return {"entries": [_entry(one) for one in reversed(list(entries))]}
 
 

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from wayra_db.dashboard.access import SECURITY_HEADERS, Access
 from wayra_db.dashboard.feed import Feed
 from wayra_db.dashboard.parts import Parts
-from wayra_db.errors import ServerError
+from wayra_db.errors import WayraError
 
 if TYPE_CHECKING:
     from wayra_db.project import Project
@@ -41,14 +41,15 @@ _ASSETS: Mapping[str, tuple[str, str]] = {
 # Goes on to the page without the token in its address. A redirect would not do: a browser that came from another site,
 # such as a terminal in a page, sends no strict cookie along with it.
 _ONWARD = b"""<!doctype html><html lang="en"><meta charset="utf-8"><title>wayra-db</title>
-<link rel="icon" href="/icon.svg"><meta http-equiv="refresh" content="0;url=/"><p><a href="/">To the dashboard</a></p></html>
+<link rel="icon" href="/icon.svg"><meta http-equiv="refresh" content="0;url=/">
+<p><a href="/">To the dashboard</a></p></html>
 """
 
 
 class Dashboard:
     """A server for one project; a context manager that ends it. `url` holds the token, and is for a person's eyes.
 
-    Listens on 127.0.0.1 at `port`, 0 for any that is free. Raises ServerError where that is taken. Only reads, and
+    Listens on 127.0.0.1 at `port`, 0 for any that is free. Raises WayraError where that is taken. Only reads, and
     only while a page is open or something is scraped.
     """
 
@@ -57,7 +58,7 @@ class Dashboard:
         try:
             self._http = _Server((LOOPBACK, port), _Handler)
         except OSError as error:
-            raise ServerError(
+            raise WayraError(
                 f"port {port} of {LOOPBACK} cannot be listened on: {error.strerror or error}",
                 hint="Leave out --port for one that is free.",
             ) from error
