@@ -2,9 +2,9 @@
 
     .venv/bin/python benchmarks/monitoring.py [RUNS]
 
-10,000 operations a run, one at a time on one connection, by _id and small, which is where overhead weighs most. The ways
-take turns so that a drifting machine meets them alike, in another order each time; medians of the wall time and of this
-process's CPU time. The floor of any listener is one that does nothing, since the driver makes its events for it as well.
+10,000 operations a run, one at a time on one connection, by _id and small, which is where overhead weighs most. The
+ways take turns so that a drifting machine meets them alike, in another order each time; medians of the wall time and of
+this process's CPU time. The floor of any listener is one that does nothing: the driver makes its events for it as well.
 """
 
 from __future__ import annotations

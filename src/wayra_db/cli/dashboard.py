@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 
@@ -17,7 +18,7 @@ from wayra_db.errors import CancelledError
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Listen here; 0, the default, for any port.")
 @click.option("--no-open", is_flag=True, help="Print the address only; open no browser.")
 def dashboard(run: Run, port: int, no_open: bool) -> int:
-    """Show the database in a page of your browser, live.
+    """Show the database live, in a page of your browser.
 
     Listens on this machine only, until Ctrl-C. The printed address holds a token; who has it sees everything, and
     nobody can change anything. /metrics is for Prometheus, /healthz for probes, both with the token as a bearer's.
@@ -30,11 +31,28 @@ def dashboard(run: Run, port: int, no_open: bool) -> int:
         run.output.line(server.url)
         run.output.results.flush()
         run.output.note("It shows the database until Ctrl-C.")
-        if not no_open and not run.output.as_json and sys.stdout.isatty():
-            webbrowser.open(server.url)
+        at_a_terminal = not run.output.as_json and sys.stdout.isatty()
         try:
-            while not run.stop.wait(3600):
-                pass
+            with _opened(server.url, wanted=at_a_terminal and not no_open):
+                while not run.stop.wait(3600):
+                    pass
         except (CancelledError, KeyboardInterrupt):
             pass  # the usual end
     return ExitCode.OK
+
+
+@contextmanager
+def _opened(url: str, *, wanted: bool) -> Iterator[None]:
+    """Open a browser by a file that only this user can read: everybody sees the arguments that it is started with."""
+    if not wanted:
+        yield
+        return
+    import webbrowser
+    from pathlib import Path
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory(prefix="wayra-db-") as folder:  # made for its owner alone
+        page = Path(folder) / "dashboard.html"
+        page.write_text(f'<!doctype html><meta http-equiv="refresh" content="0;url={url}">', encoding="utf-8")
+        webbrowser.open(page.as_uri())
+        yield

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pymongo import monitoring
 
 if TYPE_CHECKING:
-    from wayra_db.monitoring.recorder import Recorder
+    from wayra_db.monitoring.recorder import PoolCounts, Recorder
 
 _LOGGER = logging.getLogger("wayra_db.monitoring")
 _L = TypeVar("_L", bound="_Listener")
@@ -47,22 +47,28 @@ def _harmless(method: Callable[[_L, _E], None]) -> Callable[[_L, _E], None]:
     return guarded
 
 
+# The methods that are called for every operation do by themselves what `_harmless` does: a call more is a tenth of what
+# a monitor costs.
 class CommandWatch(_Listener, monitoring.CommandListener):
     """Counts commands."""
 
-    @_harmless
     def started(self, event: monitoring.CommandStartedEvent) -> None:
         """Called by the driver before it sends a command."""
-        name = event.command_name
-        if name not in _LOGIN:
-            self._recorder.started(event.request_id, event.operation_id, name, event.database_name, event.command)
+        try:
+            name = event.command_name
+            if name not in _LOGIN:
+                self._recorder.started(event.request_id, event.operation_id, name, event.database_name, event.command)
+        except Exception as error:
+            self._lost(type(event).__name__, error)
 
-    @_harmless
     def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
         """Called by the driver after a command."""
-        name = event.command_name
-        if name not in _LOGIN:
-            self._recorder.succeeded(event.request_id, name, event.duration_micros, event.reply)
+        try:
+            name = event.command_name
+            if name not in _LOGIN:
+                self._recorder.succeeded(event.request_id, name, event.duration_micros, event.reply)
+        except Exception as error:
+            self._lost(type(event).__name__, error)
 
     @_harmless
     def failed(self, event: monitoring.CommandFailedEvent) -> None:
@@ -75,10 +81,25 @@ class CommandWatch(_Listener, monitoring.CommandListener):
 class PoolWatch(_Listener, monitoring.ConnectionPoolListener):
     """Counts connections, and how long operations wait for one, which no command's duration holds."""
 
+    def __init__(self, recorder: Recorder) -> None:
+        super().__init__(recorder)
+        self._lock = recorder.lock
+        # By the driver's own address, which costs nothing to look up. Only pools that are not closed are here.
+        self._open: dict[Any, PoolCounts] = {}
+
+    def _pool(self, event: Any) -> PoolCounts:
+        """The counts of an event's pool. The caller holds the lock."""
+        pool = self._open.get(event.address)
+        if pool is None:
+            pool = self._recorder.pool(_address(event))
+            if not pool.ended:
+                self._open[event.address] = pool
+        return pool
+
     @_harmless
     def pool_created(self, event: monitoring.PoolCreatedEvent) -> None:
         """Called by the driver when it knows a server."""
-        with self._recorder.lock:
+        with self._lock:
             pool = self._recorder.pool(_address(event))
             pool.maximum = (event.options or {}).get("maxPoolSize", 100)
             pool.ended = False
@@ -90,20 +111,21 @@ class PoolWatch(_Listener, monitoring.ConnectionPoolListener):
     @_harmless
     def pool_cleared(self, event: monitoring.PoolClearedEvent) -> None:
         """Called by the driver when a server has failed."""
-        with self._recorder.lock:
-            self._recorder.pool(_address(event)).cleared += 1
+        with self._lock:
+            self._pool(event).cleared += 1
 
     @_harmless
     def pool_closed(self, event: monitoring.PoolClosedEvent) -> None:
         """Called by the driver when it closes, or a server has left."""
-        with self._recorder.lock:
-            self._recorder.pool(_address(event)).ended = True
+        with self._lock:
+            self._pool(event).ended = True
+            self._open.pop(event.address, None)
 
     @_harmless
     def connection_created(self, event: monitoring.ConnectionCreatedEvent) -> None:
         """Called by the driver when it opens a connection."""
-        with self._recorder.lock:
-            pool = self._recorder.pool(_address(event))
+        with self._lock:
+            pool = self._pool(event)
             pool.created += 1
             pool.size += 1
 
@@ -114,42 +136,52 @@ class PoolWatch(_Listener, monitoring.ConnectionPoolListener):
     @_harmless
     def connection_closed(self, event: monitoring.ConnectionClosedEvent) -> None:
         """Called by the driver when it closes a connection."""
-        with self._recorder.lock:
-            pool = self._recorder.pool(_address(event))
+        with self._lock:
+            pool = self._pool(event)
             pool.closed += 1
             pool.size = max(0, pool.size - 1)
 
-    @_harmless
     def connection_check_out_started(self, event: monitoring.ConnectionCheckOutStartedEvent) -> None:
         """Called by the driver when an operation asks for a connection."""
-        with self._recorder.lock:
-            self._recorder.pool(_address(event)).waiting += 1
+        try:
+            with self._lock:
+                self._pool(event).waiting += 1
+        except Exception as error:
+            self._lost(type(event).__name__, error)
 
     @_harmless
     def connection_check_out_failed(self, event: monitoring.ConnectionCheckOutFailedEvent) -> None:
         """Called by the driver when an operation gets none."""
-        with self._recorder.lock:
-            pool = self._recorder.pool(_address(event))
+        with self._lock:
+            pool = self._pool(event)
             pool.waiting = max(0, pool.waiting - 1)
             pool.failed += 1
             pool.wait.add(_micros(event.duration))
 
-    @_harmless
     def connection_checked_out(self, event: monitoring.ConnectionCheckedOutEvent) -> None:
         """Called by the driver when an operation gets one."""
-        with self._recorder.lock:
-            pool = self._recorder.pool(_address(event))
-            pool.waiting = max(0, pool.waiting - 1)
-            pool.in_use += 1
-            pool.most_in_use = max(pool.most_in_use, pool.in_use)
-            pool.wait.add(_micros(event.duration))
+        try:
+            micros = _micros(event.duration)
+            with self._lock:
+                pool = self._pool(event)
+                if pool.waiting:
+                    pool.waiting -= 1
+                pool.in_use += 1
+                if pool.in_use > pool.most_in_use:
+                    pool.most_in_use = pool.in_use
+                pool.wait.add(micros)
+        except Exception as error:
+            self._lost(type(event).__name__, error)
 
-    @_harmless
     def connection_checked_in(self, event: monitoring.ConnectionCheckedInEvent) -> None:
         """Called by the driver when an operation gives it back."""
-        with self._recorder.lock:
-            pool = self._recorder.pool(_address(event))
-            pool.in_use = max(0, pool.in_use - 1)
+        try:
+            with self._lock:
+                pool = self._pool(event)
+                if pool.in_use:
+                    pool.in_use -= 1
+        except Exception as error:
+            self._lost(type(event).__name__, error)
 
 
 class HeartbeatWatch(_Listener, monitoring.ServerHeartbeatListener):
