@@ -100,10 +100,9 @@ def test_every_part_comes(dashboard: Dashboard, wayra_database: Documents) -> No
     assert data["live"]["connections"]["current"] > 0
 
 
-def test_what_happens_is_sent(dashboard: Dashboard, wayra_database: Documents) -> None:
+def test_what_happens_is_sent(dashboard: Dashboard, sandbox: Sandbox, wayra_database: Documents) -> None:
     """The lock, a batch that goes on, a backup that grows, and rates: each shows on its own, without asking."""
-    folder = dashboard.feed._parts["work"].read.__self__._project.settings.backups_dir  # type: ignore[attr-defined]
-    partial = folder / ".weekly.partial-0123456789abcdef"
+    partial = sandbox.folder / "backups" / ".weekly.partial-0123456789abcdef"
     point = {"_id": "3", "version": 3, "direction": "up", "number": 1, "collection": "users", "done": False}
     point |= {"documents": 10, "batches": 1, "total": 40, "last": ["hunter2"]}
     deployment = Deployment(wayra_database.client, wayra_database.name)

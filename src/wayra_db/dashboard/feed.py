@@ -128,7 +128,7 @@ class Feed:
                 if self._due(part) <= 0 and not self._stopped:
                     with self._reading:
                         self._read(part)
-            wait = max(0.05, min(self._due(part) for part in self._parts.values()))
+            wait = max(0.05, min((self._due(part) for part in self._parts.values()), default=1.0))
             with self._condition:
                 self._condition.wait_for(lambda: self._stopped, wait)
 

@@ -31,7 +31,7 @@ class Growth:
         first = points[0]
         return {
             **one,
-            "growth": {
+            "watched": {
                 "seconds": round(at - first[0], 1),
                 "documents": one["documents"] - first[1],
                 "dataSize": one["dataSize"] - first[2],

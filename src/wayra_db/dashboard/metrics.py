@@ -55,7 +55,7 @@ def families(readings: Mapping[str, Reading], now: datetime) -> Iterator[Metric]
 
 def _of_status(status: Mapping[str, Any]) -> Iterator[Metric]:
     yield GaugeMetricFamily("wayra_db_healthy", "Whether nothing wants a person or a command.", value=status["healthy"])
-    yield _counted("wayra_db_findings", "Reasons of the verdict by severity.", "severity", status["findings"])
+    yield _counted("wayra_db_findings", "Reasons of the verdict by kind.", "kind", status["findings"])
     latency = status.get("latencyMilliseconds")
     if latency is not None:
         yield GaugeMetricFamily("wayra_db_latency_seconds", "One read, there and back.", value=latency / 1000)

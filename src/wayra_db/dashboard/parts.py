@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from wayra_db import audit, locking
 from wayra_db.dashboard import live
+from wayra_db.dashboard.findings import for_page
 from wayra_db.dashboard.growth import Growth
 from wayra_db.dashboard.rates import Rates
 from wayra_db.errors import CancelledError, ConnectionFailedError, WayraError
@@ -93,6 +94,7 @@ class Parts:
         self._deployment()
         found: Status = self._project.status()
         plain = found.to_dict()
+        plain["findings"] = for_page(plain["findings"])
         if plain["collections"] is not None:
             plain["collections"] = self._growth.add(time.monotonic(), plain["collections"])
         for shown_elsewhere in ("migrations", "backups", "lock"):

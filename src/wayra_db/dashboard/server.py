@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from wayra_db.dashboard.access import SECURITY_HEADERS, Access
 from wayra_db.dashboard.feed import Feed
+from wayra_db.dashboard.findings import problems_of
 from wayra_db.dashboard.parts import Parts
 from wayra_db.errors import WayraError
 
@@ -153,10 +154,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _health(self) -> None:
         reading = self.server.feed.latest("status", at_most_seconds=FRESH_SECONDS)
-        found = reading.data or {}
-        problems = [one["message"] for one in found.get("findings", ()) if one["severity"] == "problem"]
-        if reading.error:
-            problems = [reading.error]
+        problems = [reading.error] if reading.error else problems_of(reading.data or {})
         code = HTTPStatus.SERVICE_UNAVAILABLE if problems else HTTPStatus.OK
         answer = {"status": "problem" if problems else "ok", "problems": problems}
         self._answer(code, json.dumps(answer).encode() + b"\n", "application/json")

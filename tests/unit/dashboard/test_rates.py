@@ -65,12 +65,12 @@ def test_growth() -> None:
         rows = [{"name": name, "documents": count, "dataSize": count * 10} for name, count in documents.items()]
         return growth.add(at, rows)
 
-    assert see(0, a=5)[0]["growth"] == {"seconds": 0, "documents": 0, "dataSize": 0}
+    assert see(0, a=5)[0]["watched"] == {"seconds": 0, "documents": 0, "dataSize": 0}
     found = see(60, a=8, b=1)
-    assert found[0]["growth"] == {"seconds": 60, "documents": 3, "dataSize": 30}
+    assert found[0]["watched"] == {"seconds": 60, "documents": 3, "dataSize": 30}
     assert (found[0]["curve"], found[1]["curve"]) == ([5, 8], [1])
     see(70, b=1)
-    assert see(80, a=20, b=1)[0]["growth"]["documents"] == 0
+    assert see(80, a=20, b=1)[0]["watched"]["documents"] == 0
     for second in range(100):
         found = see(100 + second, a=second, b=1)
     assert len(found[0]["curve"]) == POINTS

@@ -5,33 +5,43 @@ import { ago, bar, empty, h, milliseconds, number, share, size, span, table, tag
 
 const activity = new Activity();
 
-const MARKS = { problem: ["✕", "bad"], pending: ["!", "warn"], note: ["i", "info"] };
+// The kinds of findings: a sign, a colour, and the noun with its plural.
+const KINDS = {
+  problem: ["✕", "bad", "problem", "problems"],
+  pending: ["!", "warn", "thing pending", "things pending"],
+  warning: ["!", "warn", "warning", "warnings"],
+  note: ["i", "info", "note", "notes"],
+};
+const HEADLINES = { problem: "This needs you", pending: "Something is pending", warning: "All is well, for now" };
 
 function verdict(data) {
-  const worst = data.findings[0]?.severity ?? "well";
-  const [sign, kind] = data.healthy ? ["✓", "good"] : MARKS[worst];
-  const counts = ["problem", "pending", "note"].map((severity) => [severity, data.findings.filter((one) => one.severity === severity).length]);
-  const summary = counts.filter(([, count]) => count).map(([severity, count]) => plural(count, { problem: "problem", pending: "thing pending", note: "note" }[severity], { pending: "things pending" }[severity]));
+  const worst = data.findings[0]?.kind;
+  const well = data.healthy && worst !== "warning";
+  const [sign, colour] = well ? ["✓", "good"] : KINDS[worst ?? "warning"];
+  const summary = Object.entries(KINDS).map(([kind, [, , noun, nouns]]) => [data.findings.filter((one) => one.kind === kind).length, noun, nouns]).filter(([count]) => count).map(([count, noun, nouns]) => plural(count, noun, nouns));
   return [
-    h("div", { class: `headline ${kind}` },
+    h("div", { class: `headline ${colour}` },
       h("span", { class: "sign", "aria-hidden": "true" }, sign),
       h("div", null,
-        h("p", { class: "headline-text" }, data.healthy ? "All is well" : worst === "problem" ? "This needs you" : "Something is pending"),
+        h("p", { class: "headline-text" }, well ? "All is well" : HEADLINES[worst] ?? "Look here"),
         h("p", { class: "faint" }, summary.join(", ") || "Nothing is pending, nothing has drifted."))),
     data.findings.length > 0 && h("ul", { class: "findings" }, data.findings.map(finding)),
   ];
 }
 
 function finding(one) {
-  const [sign, kind] = MARKS[one.severity];
+  const [sign, colour] = KINDS[one.kind];
   return h("li", null,
-    h("span", { class: `mark ${kind}`, title: one.severity }, h("span", { "aria-hidden": "true" }, sign), h("span", { class: "hidden" }, `${one.severity}: `)),
-    h("div", null, h("p", null, one.message), one.advice && advice(one.advice)));
+    h("span", { class: `mark ${colour}`, title: one.kind }, h("span", { "aria-hidden": "true" }, sign), h("span", { class: "hidden" }, `${one.kind}: `)),
+    h("div", null, h("p", null, one.message), one.advice && h("p", { class: "faint small" }, one.advice), one.command && command(one.command)));
+}
+
+function command(text) {
+  return h("p", { class: "advice" }, h("code", null, text), h("button", { type: "button", class: "copy", "data-copy": text, "data-key": `copy ${text}`, "aria-label": `Copy: ${text}` }, "copy"));
 }
 
 function advice(text) {
-  if (!text.startsWith("wayra-db ")) return h("p", { class: "faint" }, text);
-  return h("p", { class: "advice" }, h("code", null, text), h("button", { type: "button", class: "copy", "data-copy": text, "data-key": `copy ${text}`, "aria-label": `Copy: ${text}` }, "copy"));
+  return text.startsWith("wayra-db ") ? command(text) : h("p", { class: "faint small" }, text);
 }
 
 function operations(data) {
@@ -153,15 +163,18 @@ function collections(data) {
     size(one.dataSize),
     size(one.storageSize),
     size(one.indexSize),
-    grown(one.growth),
+    grown(one),
     curve(one.curve, `documents of ${one.name} since the page was opened`),
   ]);
   return [table("Collections", [["collection"], ["documents", "num"], ["data", "num wide"], ["on disk", "num"], ["indexes", "num wide"], ["growth", "num"], ["", "wide"]], rows)];
 }
 
-function grown({ documents, seconds }) {
-  if (!documents) return h("span", { class: "faint" }, seconds ? "none" : "–");
-  return h("span", { title: `in ${span(seconds)}` }, `${documents > 0 ? "+" : "−"}${number(Math.abs(documents))}`);
+// What has come while somebody looked, and since the sample that maintenance has kept, where there is one.
+function grown({ watched, growth }) {
+  const signed = (count) => `${count > 0 ? "+" : count < 0 ? "−" : "±"}${number(Math.abs(count))}`;
+  return h("div", null,
+    watched.documents ? h("span", { title: `in ${span(watched.seconds)}` }, signed(watched.documents)) : h("span", { class: "faint" }, watched.seconds ? "none" : "–"),
+    growth && h("span", { class: "faint small key" }, `${signed(growth.documents)} in ${span(growth.days * 86400)}`));
 }
 
 function backups(data) {
