@@ -22,6 +22,9 @@ from wayra_db.mongo.client import Deployment
 from wayra_db.testing import CommandCounter, RecordingObserver
 
 Documents = Database[dict[str, Any]]
+READING = {"aggregate", "buildInfo", "collStats", "connectionStatus", "count", "dbStats", "endSessions", "find"}
+READING |= {"getMore", "getParameter", "hello", "killCursors", "listCollections", "listIndexes", "ping", "profile"}
+READING |= {"replSetGetConfig", "replSetGetStatus", "serverStatus", "usersInfo"}
 ALL = ("live", "work", "status", "migrations", "backups", "indexes", "queries", "history")
 
 
@@ -200,27 +203,7 @@ def test_it_only_reads(sandbox: Sandbox, wayra_database: Documents) -> None:
         parts(server, *ALL)
         assert ask(server, "/metrics").code == 200
         ask(server, "/healthz")
-    reading = {
-        "aggregate",
-        "buildInfo",
-        "collStats",
-        "count",
-        "endSessions",
-        "find",
-        "getMore",
-        "getParameter",
-        "hello",
-    }
-    reading |= {
-        "killCursors",
-        "listCollections",
-        "listIndexes",
-        "ping",
-        "profile",
-        "replSetGetConfig",
-        "replSetGetStatus",
-    }
-    assert set(counter.names) <= {*reading, "serverStatus", "connectionStatus", "usersInfo"}
+    assert set(counter.names) <= READING
     assert wayra_database.list_collection_names() == []
     assert not sandbox.folder.joinpath("backups").exists()
 
