@@ -1,4 +1,4 @@
-"""A status's findings in the page's own words, whatever words they come in. Pure."""
+"""A status's findings as the page shows them. Pure."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import Any
 
 # The page's kinds, the worst first: a person is needed; a command is; look when there is time; good to know.
 KINDS = ("problem", "pending", "warning", "note")
-_KINDS = {"error": "problem", "info": "note"}
-_PROGRAM = "wayra-db "
+_OF_SEVERITY = {"error": "problem", "warning": "warning", "info": "note"}
 
 
 def for_page(findings: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
@@ -17,17 +16,10 @@ def for_page(findings: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
 
 
 def _for_page(finding: Mapping[str, Any]) -> dict[str, str]:
-    severity = finding["severity"]
-    kind = "pending" if finding.get("pending") and severity != "error" else _KINDS.get(severity, severity)
-    advice, command = finding.get("advice") or "", finding.get("command") or ""
-    if not command and advice.startswith(_PROGRAM):
-        advice, command = "", advice
-    return {
-        "kind": kind if kind in KINDS else "note",
-        "message": finding["message"],
-        "advice": advice,
-        "command": command,
-    }
+    kind = _OF_SEVERITY[finding["severity"]]
+    if finding["pending"] and kind != "problem":
+        kind = "pending"
+    return {"kind": kind, **{key: finding[key] for key in ("id", "message", "advice", "command")}}
 
 
 def problems_of(status: Mapping[str, Any]) -> list[str]:

@@ -1,37 +1,34 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from wayra_db.dashboard.findings import for_page, problems_of
+from wayra_db.health.findings import Severity, found
 
 
 @pytest.mark.parametrize(
-    ("finding", "shown"),
+    ("severity", "pending", "kind"),
     [
-        ({"severity": "problem", "advice": "Check the set."}, ("problem", "Check the set.", "")),
-        ({"severity": "pending", "advice": "wayra-db migrate"}, ("pending", "", "wayra-db migrate")),
-        ({"severity": "note", "advice": ""}, ("note", "", "")),
-        ({"severity": "error", "advice": "Look", "command": "wayra-db x"}, ("problem", "Look", "wayra-db x")),
-        ({"severity": "warning", "pending": True, "command": "wayra-db x"}, ("pending", "", "wayra-db x")),
-        ({"severity": "error", "pending": True}, ("problem", "", "")),
-        ({"severity": "warning", "pending": False}, ("warning", "", "")),
-        ({"severity": "info"}, ("note", "", "")),
-        ({"severity": "never heard of"}, ("note", "", "")),
+        ("error", False, "problem"),
+        ("error", True, "problem"),
+        ("warning", True, "pending"),
+        ("info", True, "pending"),
+        ("warning", False, "warning"),
+        ("info", False, "note"),
     ],
 )
-def test_in_the_words_of_the_page(finding: dict[str, Any], shown: tuple[str, str, str]) -> None:
-    """A command is told from a sentence, and a word that is not known breaks no page."""
-    (found,) = for_page([{"message": "something", **finding}])
-    assert (found["kind"], found["advice"], found["command"]) == shown
+def test_in_the_words_of_the_page(severity: Severity, pending: bool, kind: str) -> None:
+    """Work that only waits for its command is a kind of its own; what to do comes along."""
+    finding = found(severity, "something", advice="Look", command="wayra-db x", pending=pending)
+    assert for_page([finding.to_dict()]) == [
+        {"kind": kind, "id": "", "message": "something", "advice": "Look", "command": "wayra-db x"}
+    ]
 
 
 def test_the_worst_comes_first_and_makes_a_probe_fail() -> None:
     """Problems do, pending work does not."""
-    found = for_page(
-        [{"message": severity, "severity": severity} for severity in ("note", "pending", "error", "warning")]
-    )
-    assert [one["message"] for one in found] == ["error", "pending", "warning", "note"]
-    assert problems_of({"findings": found}) == ["error"]
+    findings = [found("info", "a"), found("warning", "b", pending=True), found("error", "c"), found("warning", "d")]
+    shown = for_page([one.to_dict() for one in findings])
+    assert [one["message"] for one in shown] == ["c", "b", "d", "a"]
+    assert problems_of({"findings": shown}) == ["c"]
     assert problems_of({}) == []
