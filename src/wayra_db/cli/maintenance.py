@@ -136,8 +136,9 @@ def _show_plan(output: Output, plan: MaintenancePlan, *, beside: bool) -> None:
     most = f", for {duration(plan.max_seconds)} at most" if plan.max_seconds else ""
     write(f"Maintenance of {plan.database} ({plan.environment}){most}:")
     for planned in plan.tasks:
-        fate = "skipped" if planned.skipped else "" if planned.due else "nothing to do"
-        reason = planned.skipped or ("" if planned.due else "; ".join(planned.notes))
+        failure = planned.failure.message if planned.failure else ""
+        fate = "fails" if failure else "skipped" if planned.skipped else "" if planned.due else "nothing to do"
+        reason = failure or planned.skipped or ("" if planned.due else "; ".join(planned.notes))
         write(f"  {planned.title}{f': {fate}' if fate else ''}{f': {reason}' if reason else ''}")
         if planned.due:
             for line in planned.work:

@@ -12,7 +12,7 @@ from typing import Any
 
 from wayra_db import audit, locking
 from wayra_db.environment import Action
-from wayra_db.errors import CancelledError, LockHeldError, LockLostError, WayraError
+from wayra_db.errors import CancelledError, LockHeldError, LockLostError, RefusedError, WayraError
 from wayra_db.events import Notice, StepFailed, StepFinished, StepStarted, notify
 from wayra_db.guard import Guard
 from wayra_db.locking import Lease
@@ -62,8 +62,8 @@ class Maintenance:
 
         Holds the lock throughout, and keeps the report in the audit log. A task that fails is in the report; so is
         what a stop or the end of the plan's time has left undone. Where the same maintenance is under way elsewhere, or
-        has been done since the plan was made, nothing is done and the report says so. Raises RefusedError, LockHeldError
-        for another command that holds the lock, LockLostError.
+        has been done since the plan was made, nothing is done and the report says so. Raises RefusedError,
+        LockLostError, and LockHeldError while another command holds the lock.
         """
         plan = self.plan() if plan is None else plan
         if elsewhere := self._same_elsewhere(plan):
@@ -83,12 +83,10 @@ class Maintenance:
         """A task whose plan cannot be made fails when its turn comes; it keeps no other from its work."""
         try:
             planned: PlannedTask = self._workers[task].plan(request)
-        except CancelledError:
+        except (CancelledError, RefusedError):
             raise
-        except WayraError as error:
-            if error.exit_code == _REFUSED or request.names(task):
-                raise
-            return PlannedTask(task, skipped=f"it could not be planned: {error.message}")
+        except Exception as error:
+            return PlannedTask(task, failure=self._in_our_words(error))
         return planned
 
     def _same_elsewhere(self, plan: MaintenancePlan) -> str:
@@ -108,7 +106,9 @@ class Maintenance:
         ended_by = ""
         with stop.within(plan.max_seconds):
             for planned in plan.tasks:
-                if not planned.due:
+                if planned.failure is not None:
+                    reports.append(self._failed(planned, planned.failure, 0.0))
+                elif not planned.due:
                     reports.append(_idle(planned))
                 elif planned.task in done_since:
                     reports.append(TaskReport(planned.task, "skipped", summary="another run has done it meanwhile"))
@@ -140,12 +140,16 @@ class Maintenance:
         except CancelledError as error:
             notify(self._guard.observer, Notice(f"{title}: {error.message}", "warning"))
             return TaskReport(task, "stopped", seconds(), error.message, hint=error.hint)
-        except Exception as caught:
-            error = self._in_our_words(caught)
-            notify(self._guard.observer, StepFailed(task.value, title, seconds(), error.message))
-            return TaskReport(task, "failed", seconds(), error.message, hint=error.hint, exit_code=int(error.exit_code))
-        notify(self._guard.observer, StepFinished(task.value, title, seconds(), True, done.summary))
+        except Exception as error:
+            return self._failed(planned, self._in_our_words(error), seconds())
+        notify(self._guard.observer, StepFinished(task.value, title, seconds(), done.changed, done.summary))
         return TaskReport(task, "done", seconds(), done.summary, done.findings)
+
+    def _failed(self, planned: PlannedTask, error: WayraError, seconds: float) -> TaskReport:
+        notify(self._guard.observer, StepFailed(planned.task.value, planned.title, seconds, error.message))
+        return TaskReport(
+            planned.task, "failed", seconds, error.message, hint=error.hint, exit_code=int(error.exit_code)
+        )
 
     def _in_our_words(self, error: Exception) -> WayraError:
         from pymongo.errors import PyMongoError
@@ -169,9 +173,6 @@ class Maintenance:
             entries = deployment.metadata[audit.COLLECTION].find({"_id": {"$gt": plan.log_head}, "event": ENDED})
             done = {one["task"] for entry in entries for one in entry["tasks"] if one["outcome"] == "done"}
         return {task for task in Task if task.value in done}
-
-
-_REFUSED = 14
 
 
 def _idle(planned: PlannedTask) -> TaskReport:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
-from wayra_db.errors import ConfigError
+from wayra_db.errors import ConfigError, WayraError
 
 
 class Task(StrEnum):
@@ -89,7 +89,8 @@ class Request:
 class PlannedTask:
     """One task. `work` says what will be done, `notes` what is left alone and why, `removes` what goes for good.
 
-    `skipped` is the reason why all of it is passed over. What carrying it out needs stands in the subclasses.
+    `skipped` is the reason why all of it is passed over, `failure` why no plan could be made. What carrying it out
+    needs stands in the subclasses.
     """
 
     task: Task
@@ -97,6 +98,7 @@ class PlannedTask:
     notes: tuple[str, ...] = ()
     removes: tuple[str, ...] = ()
     skipped: str = ""
+    failure: WayraError | None = None
 
     @property
     def title(self) -> str:
@@ -118,6 +120,7 @@ class PlannedTask:
             "notes": list(self.notes),
             "removes": list(self.removes),
             "skipped": self.skipped or None,
+            "failure": self.failure.message if self.failure else None,
         }
 
 
@@ -156,10 +159,11 @@ class MaintenancePlan:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What a task did. `findings` want a person; they are no failure of the task."""
+    """What a task did, and whether it `changed` anything. `findings` want a person; they are no failure of the task."""
 
     summary: str
     findings: tuple[str, ...] = ()
+    changed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,11 +36,11 @@ def rebuild(guard: Guard, lease: Lease, collection: str, names: Sequence[str]) -
     if not old:
         return []
     taken = {str(one["name"]) for one in live}
-    pairs: list[tuple[IndexDocument, dict[str, Any]]] = []
-    for one in old:
-        twin = twins.twin_of(one, taken)
+    pairs: list[tuple[dict[str, Any], dict[str, Any]]] = []
+    for document in old:
+        twin = twins.twin_of(document, taken)
         taken.add(str(twin["name"]))
-        pairs.append((definition(one), twin))
+        pairs.append((definition(document), twin))
     there = [Change(collection, "swap", one, _shown(twin)) for one, twin in pairs]
     record = history.new_record(COMMAND, lease.epoch, there)
     lease.write(_event("index rebuild started", there), history.store(record))

@@ -95,7 +95,7 @@ class Pruning:
         done = self.keeper.prune(replace(planned.retention, remove=remove))
         gone = f"removed {counted(len(done.removed), 'backup')}, {size(done.freed)}"
         left = f", and {counted(len(done.leftovers), 'leftover')}" if done.leftovers else ""
-        return Done(gone + left)
+        return Done(gone + left, changed=True)
 
     def _refusal(self, entries: Iterable[BackupEntry]) -> RefusedError | None:
         """Why the removal is not allowed: here, or in the environment that a backup is of."""

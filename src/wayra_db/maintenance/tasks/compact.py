@@ -80,7 +80,9 @@ class Compact:
                 notify(self.guard.observer, Progress("compacting", done, total, "collections"))
             if not is_primary(deployment, member.address):
                 wait_until_caught_up(self.guard, lease, member.address)
-        return Done(f"{counted(done, 'collection')} compacted, {size(freed)} given back", tuple(findings))
+        return Done(
+            f"{counted(done, 'collection')} compacted, {size(freed)} given back", tuple(findings), changed=bool(done)
+        )
 
     def _compact(self, lease: Lease, one: Compaction, *, force: bool) -> int:
         """The bytes that were freed. The server itself refuses a primary that is not forced."""

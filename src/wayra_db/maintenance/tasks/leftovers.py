@@ -49,7 +49,7 @@ class LeftoversPlan(PlannedTask):
 
 @dataclass
 class Leftovers:
-    """Temporary collections and databases of killed runs, checkpoints of migrations that are over, half-built indexes."""
+    """What killed runs have left, and checkpoints of migrations that are over."""
 
     guard: Guard
 
@@ -83,7 +83,7 @@ class Leftovers:
         )
 
     def run(self, planned: LeftoversPlan, lease: Lease) -> Done:
-        """Drop what was planned and is still a leftover. Under the lock, which every owner of such a collection needs."""
+        """Drop what was planned and is still a leftover. The lock keeps every owner of such a collection away."""
         guard, deployment = self.guard, self.guard.deployment
         still = rubbish(_collection_names(deployment), _merging(deployment), now=time.time())
         collections = [name for name in planned.collections if name in still]
@@ -109,7 +109,7 @@ class Leftovers:
             counted(len(healed), "stand-in for an index", "stand-ins for indexes"): healed,
         }
         said = ", ".join(words for words, found in parts.items() if found)
-        return Done(f"gone: {said}" if said else "nothing was left any more")
+        return Done(f"gone: {said}" if said else "nothing was left any more", changed=bool(said))
 
     def _drop_databases(self, planned: Sequence[str]) -> list[str]:
         """Each kind by its owner's own rule of whether somebody is at work in it."""

@@ -1,4 +1,4 @@
-"""`rebuild-indexes`: build anew the indexes whose files are mostly empty, without a moment in which they are missing."""
+"""`rebuild-indexes`: build anew the indexes whose files are mostly empty; none is missing for a moment."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from wayra_db.maintenance import rebuilding, space, twins
 from wayra_db.maintenance.model import Done, PlannedTask, Rebuild, Request, Task
 from wayra_db.maintenance.space import CollectionSpace, Limits
 from wayra_db.maintenance.worker import counted
+from wayra_db.schema.index_rules import MOST_INDEXES
 
 # Since then filters are part of what an index is (manual, Partial Indexes), so that a twin can stand beside it.
 OLDEST_SERVER = (5, 0)
@@ -62,7 +63,10 @@ class Rebuilds:
             rebuilt += len(rebuilding.rebuild(self.guard, lease, collection, indexes))
             notify(self.guard.observer, Progress("rebuilding indexes", number, len(planned.indexes), "collections"))
         after = _sizes(space.read(self.guard.deployment, names), planned)
-        return Done(f"{counted(rebuilt, 'index', 'indexes')} built anew: {size(before)} before, {size(after)} now")
+        return Done(
+            f"{counted(rebuilt, 'index', 'indexes')} built anew: {size(before)} before, {size(after)} now",
+            changed=bool(rebuilt),
+        )
 
 
 def decide(
@@ -88,7 +92,7 @@ def decide(
             names.append(name)
             work.append(f"build {one.name}.{name} anew: {size(file.free)} of {size(file.size)} are empty")
         # Each has its twin beside it for a while.
-        room = twins.MOST_INDEXES - len(documents)
+        room = MOST_INDEXES - len(documents)
         if len(names) > room:
             notes += [f"{one.name}.{name} is left for the next time: no more twins have room" for name in names[room:]]
             work = work[: len(work) - len(names) + room]

@@ -72,7 +72,10 @@ class Sampling:
         counters = self.indexes.sample_usage().counters
         total = sum(one.data_size for one in sizes)
         indexes = len({(one.collection, one.index) for one in counters})
-        return Done(f"{counted(len(samples), 'collection')} with {size(total)}, {counted(indexes, 'index', 'indexes')}")
+        return Done(
+            f"{counted(len(samples), 'collection')} with {size(total)}, {counted(indexes, 'index', 'indexes')}",
+            changed=True,
+        )
 
 
 def to_document(one: Sizes, at: datetime) -> dict[str, Any]:

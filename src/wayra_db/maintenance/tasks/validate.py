@@ -99,17 +99,12 @@ def judge(reply: Mapping[str, Any]) -> Verdict:
     refused = int(reply.get("nNonCompliantDocuments", 0))
     if reply.get("valid", True):
         return Verdict("", refused)
-    counts = {
-        "invalid document": int(reply.get("nInvalidDocuments", 0)),
-        "corrupt record": len(reply.get("corruptRecords", ())),
-        "missing index entry": len(reply.get("missingIndexEntries", ())),
-        "superfluous index entry": len(reply.get("extraIndexEntries", ())),
-    }
-    indexes = [index for index, one in reply.get("indexDetails", {}).items() if not one.get("valid", True)]
-    parts = [
-        counted(number, what, f"{what[:-1]}ies" if what.endswith("y") else "")
-        for what, number in counts.items()
-        if number
+    counts = [
+        (int(reply.get("nInvalidDocuments", 0)), "invalid document", ""),
+        (len(reply.get("corruptRecords", ())), "corrupt record", ""),
+        (len(reply.get("missingIndexEntries", ())), "missing index entry", "missing index entries"),
+        (len(reply.get("extraIndexEntries", ())), "superfluous index entry", "superfluous index entries"),
     ]
-    parts += [f"index {index}" for index in indexes]
+    parts = [counted(*one) for one in counts if one[0]]
+    parts += [f"index {name}" for name, one in reply.get("indexDetails", {}).items() if not one.get("valid", True)]
     return Verdict(", ".join(parts) or "the server's log says what", refused)
