@@ -6,7 +6,7 @@ A task that fails does not stop the others. Two that are started at once do it o
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any
 
@@ -19,6 +19,7 @@ from wayra_db.locking import Lease
 from wayra_db.maintenance.model import (
     MaintenancePlan,
     MaintenanceReport,
+    Outcome,
     PlannedTask,
     Request,
     Task,
@@ -171,7 +172,7 @@ class Maintenance:
         deployment = self._guard.deployment
         with translated(deployment.address):
             entries = deployment.metadata[audit.COLLECTION].find({"_id": {"$gt": plan.log_head}, "event": ENDED})
-            done = {one["task"] for entry in entries for one in entry["tasks"] if one["outcome"] == "done"}
+            done = {name for entry in entries for name in entry["done"]}
         return {task for task in Task if task.value in done}
 
 
@@ -191,15 +192,25 @@ def _reason(check: Callable[[], None]) -> str:
 
 
 def _entry(report: MaintenanceReport) -> dict[str, Any]:
-    """The report as the audit log keeps it: no message of a server, which may hold a value."""
-    tasks: Sequence[Mapping[str, Any]] = [
-        {
-            "task": one.task.value,
-            "outcome": one.outcome,
-            "seconds": round(one.seconds, 3),
-            "findings": len(one.findings),
-            **({"summary": one.summary} if one.outcome == "done" else {}),
-        }
-        for one in report.tasks
-    ]
-    return {"event": ENDED, "seconds": round(report.seconds, 3), "endedBy": report.ended_by or None, "tasks": tasks}
+    """The report as the audit log keeps it: no message of an error, which may hold a value."""
+
+    def names(*outcomes: Outcome) -> list[str]:
+        return [one.task.value for one in report.of(*outcomes)]
+
+    return {
+        "event": ENDED,
+        "seconds": round(report.seconds, 3),
+        "done": names("done"),
+        "failed": names("failed"),
+        "left": names("stopped", "not run"),
+        "report": [
+            {
+                "task": one.task.value,
+                "outcome": one.outcome,
+                "seconds": round(one.seconds, 3),
+                "findings": len(one.findings),
+                **({"summary": one.summary} if one.outcome == "done" else {"exitCode": one.exit_code}),
+            }
+            for one in report.tasks
+        ],
+    }
