@@ -53,8 +53,11 @@ def assert_served(database: Documents) -> None:
         database.people.insert_one({"_id": "twice", "u": 7})
 
 
-@pytest.mark.parametrize("moment", ["before", "after"])
-@pytest.mark.parametrize("healer", [HEAL, ("indexes", "apply", "--yes")], ids=["maintenance", "indexes apply"])
+@pytest.mark.parametrize(
+    ("moment", "healer"),
+    [("before", HEAL), ("after", HEAL), ("after", ("indexes", "apply", "--yes"))],
+    ids=["before", "after", "healed by indexes apply"],
+)
 def test_killed_at_every_command(
     nursery: Nursery, people: Sandbox, wayra_database: Documents, moment: str, healer: tuple[str, ...]
 ) -> None:
@@ -110,7 +113,7 @@ def test_two_at_once(people: Sandbox, wayra_database: Documents) -> None:
         assert "Nothing was done: " in second.stdout
         assert "is at the same maintenance" in second.stdout
         assert first.poll() is None
-    stdout, stderr = first.communicate(timeout=60)
+    _, stderr = first.communicate(timeout=60)
     assert first.returncode == 0, stderr
     assert wayra_database["_wayra_log"].count_documents({"event": "index rebuild done"}) == 1
 
