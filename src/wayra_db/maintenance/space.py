@@ -72,6 +72,15 @@ def read(deployment: Deployment, names: Sequence[str], address: str = "") -> lis
     return found
 
 
+def read_free_disk(deployment: Deployment) -> int | None:
+    """The bytes that are free where the primary keeps this database; None where it does not tell. One read."""
+    with translated(deployment.address):
+        stats = deployment.metadata.command("dbStats")
+    if "fsTotalSize" not in stats or "fsUsedSize" not in stats:
+        return None
+    return int(stats["fsTotalSize"] - stats["fsUsedSize"])
+
+
 def _parts(database: Any, name: str) -> list[Mapping[str, Any]]:
     from pymongo.errors import OperationFailure
 

@@ -124,6 +124,15 @@ class TestRebuild:
         assert len(plan.indexes[0][1]) == len(plan.work) == chosen
         assert len(plan.notes) == number - chosen
 
+    @pytest.mark.parametrize(
+        ("free_disk", "chosen"), [(None, ("a_1", "c_1")), (40 * MB, ("a_1", "c_1")), (39 * MB, ("a_1",)), (MB, ())]
+    )
+    def test_no_more_than_half_of_the_free_disk(self, free_disk: int | None, chosen: tuple[str, ...]) -> None:
+        """The twins of a collection stand beside at once."""
+        plan = rebuild.decide(self.spaces(a_1=EMPTY, c_1=EMPTY), self.LIVE, which="bloated", free_disk=free_disk)
+        assert [name for _, names in plan.indexes for name in names] == list(chosen)
+        assert len(plan.notes) == 2 - len(chosen)
+
 
 def test_which_collections_are_rubbish() -> None:
     """Of restores all, of imports those that are not on their way, of questions the old; nothing of anybody else."""

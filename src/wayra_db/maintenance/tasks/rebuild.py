@@ -21,6 +21,8 @@ from wayra_db.schema.index_rules import MOST_INDEXES
 
 # Since then filters are part of what an index is (manual, Partial Indexes), so that a twin can stand beside it.
 OLDEST_SERVER = (5, 0)
+# Of the free disk no more is taken for twins.
+DISK_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class Rebuilds:
             space.read(deployment, names),
             read_indexes(deployment, names),
             which=request.rebuild or "bloated",
+            free_disk=space.read_free_disk(deployment),
             limits=self.limits,
         )
 
@@ -74,29 +77,33 @@ def decide(
     live: Mapping[str, Sequence[Mapping[str, Any]]],
     *,
     which: Rebuild,
+    free_disk: int | None = None,
     limits: Limits = space.DEFAULT,
 ) -> RebuildPlan:
-    """The plan for what is live and how full its files are. Pure."""
+    """The plan for what is live and how full its files are. Pure.
+
+    The twins of a collection are there at once: their number and their size may be too much for it.
+    """
     work, notes, chosen = [], [], []
     for one in spaces:
         documents = {str(document["name"]): document for document in live.get(one.name, ())}
-        names = []
+        names: list[str] = []
+        beside = 0
         for name, file in one.indexes.items():
             document = documents.get(name)
             if document is None or twins.is_twin(document) or not (which == "all" or file.is_worth(limits)):
                 continue
-            if reason := twins.why_not(document, live[one.name]):
-                if reason != twins.OF_THE_SERVER:
-                    notes.append(f"{one.name}.{name} is left alone: {reason}")
-                continue
-            names.append(name)
-            work.append(f"build {one.name}.{name} anew: {size(file.free)} of {size(file.size)} are empty")
-        # Each has its twin beside it for a while.
-        room = MOST_INDEXES - len(documents)
-        if len(names) > room:
-            notes += [f"{one.name}.{name} is left for the next time: no more twins have room" for name in names[room:]]
-            work = work[: len(work) - len(names) + room]
-            names = names[:room]
+            reason = twins.why_not(document, live[one.name])
+            if not reason and len(documents) + len(names) >= MOST_INDEXES:
+                reason = "left for the next time: no more twins have room"
+            if not reason and free_disk is not None and beside + file.size > free_disk * DISK_SHARE:
+                reason = f"its twin has no room on the disk, of which {size(free_disk)} are free"
+            if not reason:
+                names.append(name)
+                beside += file.size
+                work.append(f"build {one.name}.{name} anew: {size(file.free)} of {size(file.size)} are empty")
+            elif reason != twins.OF_THE_SERVER:
+                notes.append(f"{one.name}.{name} is left alone: {reason}")
         if names:
             chosen.append((one.name, tuple(names)))
     if not chosen and not notes:
