@@ -277,7 +277,7 @@ class Project:
             indexes=self.indexes,
             keeper=self.backup_keeper,
             sizes=self.collection_stats,
-            health=lambda: self.status().findings,
+            diagnose=self.doctor,
         )
 
     def rehearsal(self, *, on: On = "same") -> Rehearsal:

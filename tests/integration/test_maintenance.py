@@ -46,7 +46,7 @@ def maintenance_of(project: Project, limits: Limits = EVERYTHING) -> Maintenance
         indexes=project.indexes,
         keeper=project.backup_keeper,
         sizes=project.collection_stats,
-        health=lambda: project.status().findings,
+        diagnose=project.doctor,
         limits=limits,
     )
 
@@ -101,8 +101,11 @@ class TestPlanAndRun:
         samples = wayra_database["_wayra_samples"]
         for days in (399, 401):
             at = now - timedelta(days=days)
-            samples.insert_one({"_id": ObjectId.from_datetime(at), "at": at, "collection": f"old{days}"})
-        project.maintenance.run(project.maintenance.plan(Request(only=[Task.SAMPLE])))
+            sizes = dict.fromkeys(["documents", "data_bytes", "storage_bytes", "index_bytes"], 1)
+            id = ObjectId.from_datetime(at)
+            samples.insert_one({"_id": id, "at": at, "collection": f"old{days}", **sizes})
+        report = project.maintenance.run(project.maintenance.plan(Request(only=[Task.SAMPLE])))
+        assert outcomes(report) == {"sample": "done"}
         assert samples.distinct("collection") == ["old399", "trips", "users"]
 
     def test_a_task_that_fails_stops_no_other(self, sandbox: Sandbox, wayra_database: Documents) -> None:
@@ -130,6 +133,14 @@ class TestPlanAndRun:
         assert outcomes(report)["prune-backups"] == outcomes(report)["verify-backups"] == "failed"
         assert report.exit_code == 1
         assert "Input/output error: backups" in report.of("failed")[0].summary
+
+    def test_a_fault_of_ours_fails_its_task_only(self, project: Project) -> None:
+        """With the place of the fault, and without its text, which may hold a value of a document."""
+        project.doctor = _raising(KeyError("ada@example.com"))  # type: ignore[method-assign]
+        failed = project.maintenance.run().of("failed")
+        assert [one.task for one in failed] == [Task.HEALTH]
+        assert failed[0].summary.startswith("unexpected KeyError in ")
+        assert "ada" not in failed[0].summary + failed[0].hint
 
     def test_a_stop_ends_it_between_tasks(self, sandbox: Sandbox, wayra_database: Documents) -> None:
         """With a report of what is done, which is kept; the lock is free."""

@@ -14,7 +14,7 @@ from wayra_db.maintenance.space import Limits
 from wayra_db.maintenance.tasks.backups import Pruning, Verification
 from wayra_db.maintenance.tasks.compact import Compact
 from wayra_db.maintenance.tasks.leftovers import Leftovers
-from wayra_db.maintenance.tasks.looks import Health, HealthChecks, IndexUse, Suggestions
+from wayra_db.maintenance.tasks.looks import Diagnose, Health, IndexUse, Suggestions
 from wayra_db.maintenance.tasks.rebuild import Rebuilds
 from wayra_db.maintenance.tasks.sample import Sampling, Sizes
 from wayra_db.maintenance.tasks.validate import Validate
@@ -26,7 +26,7 @@ def assemble(
     indexes: IndexManager,
     keeper: BackupKeeper,
     sizes: Callable[[], Sequence[Sizes]],
-    health: HealthChecks,
+    diagnose: Diagnose,
     limits: Limits = space.DEFAULT,
 ) -> Maintenance:
     """The maintenance of one database. `sizes` reads what collections hold; `limits` say what is worth compacting."""
@@ -39,7 +39,7 @@ def assemble(
             Task.LEFTOVERS: Leftovers(guard),
             Task.VERIFY_BACKUPS: Verification(keeper),
             Task.PRUNE_BACKUPS: Pruning(keeper),
-            Task.HEALTH: Health(health),
+            Task.HEALTH: Health(diagnose),
             Task.VALIDATE: Validate(guard),
             Task.REBUILD_INDEXES: Rebuilds(guard, limits),
             Task.COMPACT: Compact(guard, limits),

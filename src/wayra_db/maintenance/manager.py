@@ -6,6 +6,7 @@ A task that fails does not stop the others. Two that are started at once do it o
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any
@@ -161,10 +162,11 @@ class Maintenance:
             return translate(error, self._guard.deployment.address)
         if isinstance(error, OSError):
             return WayraError(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
-        # Its text may hold a value of a document.
+        # Its text may hold a value of a document; where it was raised does not.
+        frame = traceback.extract_tb(error.__traceback__)[-1]
         return WayraError(
-            f"unexpected {type(error).__name__}",
-            hint="This is a fault in wayra-db. Run this task alone with --debug and report what it prints.",
+            f"unexpected {type(error).__name__} in {frame.filename}:{frame.lineno}",
+            hint="This is a fault in wayra-db: report this line. The other tasks were done.",
         )
 
     def _done_since(self, plan: MaintenancePlan) -> set[Task]:

@@ -11,6 +11,7 @@ import pytest
 from wayra_db.backups.catalog import BackupEntry
 from wayra_db.backups.manifest import Consistency, Manifest, Source
 from wayra_db.backups.records import Verified
+from wayra_db.health import Finding
 from wayra_db.maintenance.members import Member
 from wayra_db.maintenance.model import PlannedTask, Task
 from wayra_db.maintenance.space import CollectionSpace, Limits, Space, from_stats
@@ -173,25 +174,29 @@ class TestValidation:
 
 
 @dataclass
-class Found:
-    """A finding of a health check."""
+class Diagnosed:
+    """As much of a diagnosis as the task looks at."""
 
-    severity: str
-    message: str
-    advice: str = ""
+    findings: tuple[Finding, ...]
+    made: int = 40
+    not_made: tuple[str, ...] = ()
 
 
 @pytest.mark.parametrize(
-    ("found", "summary", "findings"),
+    ("diagnosis", "summary", "findings"),
     [
-        ([], "all is well", ()),
-        ([Found("note", "a"), Found("info", "b")], "all is well", ()),
-        ([Found("problem", "a", "do it"), Found("warning", "b")], "2 findings", ("a → do it", "b")),
+        (Diagnosed(()), "40 checks made: all is well", ()),
+        (Diagnosed((Finding("a", "info", "a"),)), "40 checks made: all is well", ()),
+        (
+            Diagnosed((Finding("a", "error", "a", command="do it"), Finding("b", "warning", "b")), not_made=("c",)),
+            "40 checks made, 1 not (wayra-db doctor says why): 2 findings",
+            ("a → do it", "b"),
+        ),
     ],
 )
-def test_what_is_told_of_health(found: list[Found], summary: str, findings: tuple[str, ...]) -> None:
-    """What wants a person or a command, in either form of severity."""
-    done = Health(lambda: found).run(PlannedTask(Task.HEALTH), Any)  # type: ignore[arg-type]
+def test_what_is_told_of_health(diagnosis: Any, summary: str, findings: tuple[str, ...]) -> None:
+    """What wants a person, and which checks could not be made."""
+    done = Health(lambda: diagnosis).run(PlannedTask(Task.HEALTH), Any)  # type: ignore[arg-type]
     assert (done.summary, done.findings) == (summary, findings)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
+from wayra_db.health import Diagnosis
 from wayra_db.indexes import IndexManager
 from wayra_db.indexes.usage.model import Kind
 from wayra_db.locking import Lease
@@ -14,27 +14,9 @@ from wayra_db.maintenance.worker import counted
 
 # Said of a young index; there is nothing to be done.
 _QUIET_KINDS = frozenset({Kind.NOT_YET_USED})
-_QUIET_SEVERITIES = frozenset({"note", "info"})
 
-
-class HealthFinding(Protocol):
-    """One thing that a health check has found."""
-
-    @property
-    def severity(self) -> str:
-        """A word for how bad it is; `note` and `info` are not told."""
-
-    @property
-    def message(self) -> str:
-        """What is wrong, in a sentence."""
-
-    @property
-    def advice(self) -> str:
-        """What to do, or empty."""
-
-
-HealthChecks = Callable[[], Sequence[HealthFinding]]
-"""Looks at the database and returns what it finds. Reads only."""
+Diagnose = Callable[[], Diagnosis]
+"""Makes all health checks. Reads only."""
 
 
 @dataclass
@@ -88,14 +70,18 @@ class Suggestions:
 class Health:
     """The health checks."""
 
-    checks: HealthChecks
+    diagnose: Diagnose
 
     def plan(self, request: Request) -> PlannedTask:
         """Always due."""
-        return PlannedTask(Task.HEALTH, work=("check the database's health",))
+        return PlannedTask(Task.HEALTH, work=("make all health checks",))
 
     def run(self, planned: PlannedTask, lease: Lease) -> Done:
-        """Run the checks. Reads only."""
-        found = [one for one in self.checks() if one.severity not in _QUIET_SEVERITIES]
-        findings = tuple(f"{one.message}{f' → {one.advice}' if one.advice else ''}" for one in found)
-        return Done("all is well" if not found else counted(len(found), "finding"), findings)
+        """Make the checks, those that look at samples of documents among them. Reads only."""
+        diagnosis = self.diagnose()
+        found = [one for one in diagnosis.findings if one.severity != "info"]
+        said = f"{counted(diagnosis.made, 'check')} made"
+        if diagnosis.not_made:
+            said += f", {len(diagnosis.not_made)} not (wayra-db doctor says why)"
+        findings = tuple(f"{one.message}{f' → {one.next_step}' if one.next_step else ''}" for one in found)
+        return Done(f"{said}: {counted(len(found), 'finding') if found else 'all is well'}", findings)
