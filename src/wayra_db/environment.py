@@ -51,6 +51,11 @@ class Action(StrEnum):
     SET_ENVIRONMENT = "set_environment"
     RELEASE_LOCK = "release_lock"
     EMBEDDED_SERVER = "embedded_server"
+    MAINTAIN = "maintain"
+    VALIDATE_FULL = "validate_full"
+    REBUILD_INDEXES = "rebuild_indexes"
+    COMPACT = "compact"
+    COMPACT_PRIMARY = "compact_primary"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +156,16 @@ POLICY: Mapping[Action, Rule] = {
     Action.EMBEDDED_SERVER: Rule(
         "using the embedded server", _YES, _YES, Refused("Set MONGODB_URI to the production deployment.")
     ),
+    Action.MAINTAIN: Rule("maintaining the database", _YES, _YES, _YES),
+    Action.VALIDATE_FULL: Rule(
+        "validating collections while they are locked",
+        _YES,
+        _YES,
+        NeedsPermission("Validate without a lock, by --validate alone, or repeat the command with --allow-production."),
+    ),
+    Action.REBUILD_INDEXES: Rule("rebuilding indexes", _YES, _YES, _WITH_FLAG),
+    Action.COMPACT: Rule("compacting secondaries", _YES, _YES, _WITH_FLAG),
+    Action.COMPACT_PRIMARY: Rule("compacting the primary", _YES, _YES, _WITH_FLAG),
 }
 
 # Not on a database with data that nobody has claimed for an environment, not even while claiming it.

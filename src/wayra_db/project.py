@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from wayra_db.indexes import IndexManager
     from wayra_db.indexes.plan import PlannedIndex
     from wayra_db.initializer import DatabaseInitializer
+    from wayra_db.maintenance import Maintenance
     from wayra_db.migrations import MigrationManager
     from wayra_db.migrations.autogenerate import DeclaredChanges, IndexChange
     from wayra_db.migrations.lint import LintReport
@@ -264,6 +265,19 @@ class Project:
             indexes=self.indexes,
             seeds=self.seeds,
             backups=self.backups,
+        )
+
+    @cached_property
+    def maintenance(self) -> Maintenance:
+        """What looks after a database that is in use: plan, show, run."""
+        from wayra_db.maintenance.assemble import assemble
+
+        return assemble(
+            self.guard,
+            indexes=self.indexes,
+            keeper=self.backup_keeper,
+            sizes=self.collection_stats,
+            diagnose=self.doctor,
         )
 
     def rehearsal(self, *, on: On = "same") -> Rehearsal:

@@ -66,6 +66,7 @@ ROUND = {
     "backup copy nightly copies": "files",
     "backup prune --keep-last 1 --yes": "freed",
     "backup delete nightly --yes": "removed",
+    "maintenance --yes": "tasks",
     "lock status": "lock",
     "lock release --force": "released",
     "history show": "entries",

@@ -49,6 +49,11 @@ IN_PRODUCTION = {
     Action.CLEAR: Refused,
     Action.RESTORE_OVER_DATA: Refused,
     Action.EMBEDDED_SERVER: Refused,
+    Action.MAINTAIN: Allowed,
+    Action.VALIDATE_FULL: NeedsPermission,
+    Action.REBUILD_INDEXES: NeedsPermission,
+    Action.COMPACT: NeedsPermission,
+    Action.COMPACT_PRIMARY: NeedsPermission,
 }
 
 

@@ -40,6 +40,7 @@ COMMANDS = {
     "seed": ("seed", "Fill the database with development or test data."),
     "indexes": ("indexes", "Compare declared indexes with live ones, build the missing."),
     "backup": ("backup", "Make, verify and restore backups; export and import."),
+    "maintenance": ("maintenance", "Look after a database in use: samples, checks, clean-up, compaction."),
     "recover": ("recover", "Bring a lost database back from a backup."),
     "lock": ("lock", "Show who is changing the database, or free a lock by force."),
     "history": ("history", "Show who changed the database, and when."),

@@ -38,7 +38,7 @@ def scratch_database(deployment: Deployment, stop: Stop) -> Iterator[Deployment]
 
 def drop_leftovers(deployment: Deployment, observer: Observer) -> tuple[str, ...]:
     """Drop what killed processes have left for this database, and nothing that somebody works in; returns the names."""
-    mine = re.escape(_stem(deployment.database_name) + SEPARATOR)
+    mine = re.escape(prefix(deployment.database_name))
     with translated(deployment.address):
         found = deployment.client.list_databases(filter={"name": {"$regex": f"^{mine}[0-9a-f]{{8}}$"}}, nameOnly=True)
         names = [database["name"] for database in found]
@@ -67,9 +67,10 @@ def _silent(event: Event) -> None:
 
 
 def _new_name(database: str) -> str:
-    return f"{_stem(database)}{SEPARATOR}{secrets.token_hex(4)}"
+    return f"{prefix(database)}{secrets.token_hex(4)}"
 
 
-def _stem(database: str) -> str:
+def prefix(database: str) -> str:
+    """What the names of the scratch databases of `database` begin with."""
     room = LONGEST_NAME_BYTES - len(SEPARATOR) - 8
-    return database.encode()[:room].decode(errors="ignore")
+    return database.encode()[:room].decode(errors="ignore") + SEPARATOR

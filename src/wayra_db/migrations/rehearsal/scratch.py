@@ -35,9 +35,13 @@ LEASE_SECONDS = 60.0
 
 def new_name(database: str) -> str:
     """A name for the scratch database of `database` that nobody has."""
-    suffix = f"{SEPARATOR}{secrets.token_hex(4)}"
-    room = LONGEST_NAME_BYTES - len(suffix) - max(len(CRASH), len(START))
-    return database.encode()[:room].decode(errors="ignore") + suffix
+    return f"{prefix(database)}{secrets.token_hex(4)}"
+
+
+def prefix(database: str) -> str:
+    """What the names of the scratch databases of `database` begin with."""
+    room = LONGEST_NAME_BYTES - len(SEPARATOR) - 8 - max(len(CRASH), len(START))
+    return database.encode()[:room].decode(errors="ignore") + SEPARATOR
 
 
 def is_scratch(name: str) -> bool:
@@ -107,7 +111,7 @@ def drop_leftovers(deployment: Deployment, observer: Observer) -> tuple[str, ...
 
     One that somebody works in, or that was kept on purpose, stays.
     """
-    mine = new_name(deployment.database_name).rpartition(SEPARATOR)[0] + SEPARATOR
+    mine = prefix(deployment.database_name)
     with translated(deployment.address):
         found = deployment.client.list_databases(filter={"name": {"$regex": SEPARATOR}}, nameOnly=True)
         listed = [database["name"] for database in found if database["name"].startswith(mine)]

@@ -1,0 +1,1 @@
+"""The tasks of maintenance, one a file."""
