@@ -219,10 +219,14 @@ class Project:
 
     @cached_property
     def indexes(self) -> IndexManager:
-        """The index manager."""
+        """The index manager. Without a folder of collections only `plan` and `apply` are refused."""
         from wayra_db.indexes import IndexManager
+        from wayra_db.schema.loader import missing_folder
+        from wayra_db.schema.manager import SchemaManager
 
-        return IndexManager(self.guard, self.schema, undeclared=self.settings.undeclared_indexes)
+        missing = missing_folder(self.settings.collections_dir)
+        schema = self.schema if missing is None else SchemaManager(self.guard, ())
+        return IndexManager(self.guard, schema, undeclared=self.settings.undeclared_indexes, missing=missing)
 
     @cached_property
     def backups(self) -> BackupManager:

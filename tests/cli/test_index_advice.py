@@ -58,6 +58,33 @@ def test_record_suggest_explain_forget(shop: Sandbox, wayra_database: Database[d
     assert "system.profile" not in wayra_database.list_collection_names()
 
 
+def test_advice_needs_no_declarations(
+    sandbox: Sandbox, wayra_database: Database[dict[str, Any]], tmp_path: Path
+) -> None:
+    """On any database, with a settings file alone; what compares declarations names the missing folder."""
+    wayra_database.people.insert_many({"city": number % 50, "n": number} for number in range(800))
+    wayra_database.people.create_index("city", name="old")
+    with sandbox.open(adopt=True) as project:
+        project.indexes.sample_usage()  # claims the database, which holds data
+    call(sandbox, "indexes", "profile", "on", "--level", "2")
+    list(wayra_database.people.find({"n": 7}))
+    call(sandbox, "indexes", "profile", "off")
+    assert 'people  IndexModel([("n", 1)]),' in call(sandbox, "indexes", "suggest").stdout
+    page = tmp_path / "usage.html"
+    ended = call(sandbox, "indexes", "usage", "--html", str(page))
+    assert ended.code == ExitCode.OK
+    assert "people.old" in ended.stdout
+    assert "not declared" not in ended.stdout
+    assert "Declared against live" not in page.read_text()
+    assert call(sandbox, "indexes", "retire", "people.old", "--watch", "1s").code == ExitCode.OK
+    assert call(sandbox, "indexes", "undo", "--yes").code == ExitCode.OK
+    assert "old" in wayra_database.people.index_information()
+    for refused in ("plan", "apply"):
+        ended = call(sandbox, "indexes", refused)
+        assert ended.code == ExitCode.CONFIGURATION
+        assert "no such folder of collections" in ended.stderr
+
+
 def test_usage(shop: Sandbox, wayra_database: Database[dict[str, Any]], tmp_path: Path) -> None:
     """A table, the findings with evidence and next step, a page with the plan, and a sample when asked for."""
     page = tmp_path / "usage.html"

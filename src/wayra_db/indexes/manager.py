@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from wayra_db import locking
 from wayra_db.environment import Action
-from wayra_db.errors import IndexManagementError
+from wayra_db.errors import DeclarationError, IndexManagementError
 from wayra_db.guard import Guard
 from wayra_db.indexes import asking, facts, history
 from wayra_db.indexes.apply import Applier, How, tell_interrupted
@@ -92,13 +92,29 @@ class IndexResult:
 
 
 class IndexManager:
-    """Brings live indexes to the declared ones. What becomes of `undeclared` ones the project says."""
+    """Brings live indexes to the declared ones. What becomes of `undeclared` ones the project says.
 
-    def __init__(self, guard: Guard, schema: SchemaManager, *, undeclared: str = Undeclared.REPORT) -> None:
+    `missing` is what `plan` and `apply` raise where there are no declarations to go by; all else works without.
+    """
+
+    def __init__(
+        self,
+        guard: Guard,
+        schema: SchemaManager,
+        *,
+        undeclared: str = Undeclared.REPORT,
+        missing: DeclarationError | None = None,
+    ) -> None:
         self._guard = guard
         self._schema = schema
+        self._missing = missing
         self._undeclared = Undeclared(undeclared)
         self._validator = Validator(guard, schema.collections)
+
+    @property
+    def declares(self) -> bool:
+        """Whether there are declarations to go by."""
+        return self._missing is None
 
     def plan(self, *, ask_server: bool = False, live: Declared | None = None) -> IndexPlan:
         """Declared against live. One read a declared collection, none where the caller has read what is `live` in
@@ -254,6 +270,8 @@ class IndexManager:
         return IndexUsage(self._guard, self._schema.collections)
 
     def _compared(self, live: Declared | None = None) -> IndexPlan:
+        if self._missing is not None:
+            raise self._missing
         declared = {collection.name: collection.index_documents() for collection in self._schema.collections}
         collations = self._collations()
         live = read_indexes(self._guard.deployment, declared) if live is None else live

@@ -23,9 +23,8 @@ def load_collections(directory: Path) -> tuple[Collection, ...]:
     Executes the user's files and writes nothing. Raises DeclarationError, with the path and line of the user's mistake,
     when the folder is missing, a file cannot be executed or declares nothing, or one collection is declared twice.
     """
-    if not directory.is_dir():
-        hint = f"Make the folder and declare a collection in it: {_EXAMPLE}."
-        raise DeclarationError("no such folder of collections", path=directory, hint=hint)
+    if (missing := missing_folder(directory)) is not None:
+        raise missing
     declared: dict[str, Collection] = {}
     for path in sorted(directory.glob("*.py")):
         if path.name.startswith(("_", ".")):
@@ -37,6 +36,14 @@ def load_collections(directory: Path) -> tuple[Collection, ...]:
                 hint = "Remove one of them, or give it another name."
                 raise DeclarationError(message, path=collection.path, line=collection.line, hint=hint)
     return tuple(declared[name] for name in sorted(declared))
+
+
+def missing_folder(directory: Path) -> DeclarationError | None:
+    """The error of a project that has no folder of collections; None when it has one."""
+    if directory.is_dir():
+        return None
+    hint = f"Make the folder and declare a collection in it: {_EXAMPLE}."
+    return DeclarationError("no such folder of collections", path=directory, hint=hint)
 
 
 def _collections_in(path: Path) -> list[Collection]:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 import pytest
 
-from wayra_db.cli._types import Duration
+from wayra_db.cli._types import Duration, NewFile
 
 
 @pytest.mark.parametrize(
@@ -33,3 +35,10 @@ def test_what_is_no_time_is_refused(text: str) -> None:
     """With an example of one."""
     with pytest.raises(click.BadParameter, match="write it like 90s, 30m or 1h30m"):
         Duration().convert(text, None, None)
+
+
+def test_a_file_to_write_needs_a_folder(tmp_path: Path) -> None:
+    """Which is said before any work is done; the file itself may be there or not."""
+    assert NewFile().convert(str(tmp_path / "page.html"), None, None) == tmp_path / "page.html"
+    with pytest.raises(click.BadParameter, match="there is no folder"):
+        NewFile().convert(str(tmp_path / "absent" / "page.html"), None, None)

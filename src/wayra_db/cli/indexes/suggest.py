@@ -10,6 +10,7 @@ import click
 from wayra_db.cli._options import command
 from wayra_db.cli._output import BAD, FAINT, GOOD, STRONG, WARN, Output, plural, size
 from wayra_db.cli._run import Run
+from wayra_db.cli._types import NewFile
 from wayra_db.cli.indexes._group import indexes
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 @click.option("--query-stats", is_flag=True, help="Read $queryStats instead, where the server has it.")
 @click.option("--prove", is_flag=True, help="Try the indexes on a copy, and explain every recorded query there.")
 @click.option("--whole", is_flag=True, help="With --prove, copy the collections whole, not a sample of 5,000.")
-@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page with charts, too.")
+@click.option("--html", type=NewFile(), help="Write a page with charts, too.")
 def suggest(run: Run, log: Path | None, query_stats: bool, prove: bool, whole: bool, html: Path | None) -> None:
     """Suggest indexes for what the applications ask; builds none on the database.
 

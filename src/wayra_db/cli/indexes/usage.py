@@ -10,6 +10,7 @@ import click
 from wayra_db.cli._options import command
 from wayra_db.cli._output import BAD, FAINT, GOOD, WARN, Output, plural, size
 from wayra_db.cli._run import Run
+from wayra_db.cli._types import NewFile
 from wayra_db.cli.indexes._group import indexes
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _STYLES = {"unused": BAD, "redundant": BAD, "duplicate": BAD, "not used yet": FA
 )
 @click.option("--days", type=click.FloatRange(min=0), default=7.0, show_default=True, help="Unused after so long.")
 @click.option("--sample", is_flag=True, help="Keep the counters of now, once a day or so: servers forget at a restart.")
-@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page with charts, too.")
+@click.option("--html", type=NewFile(), help="Write a page with charts, too.")
 def usage(run: Run, days: float, sample: bool, html: Path | None) -> None:
     """Show use and size of every live index, and what speaks against some.
 
@@ -47,14 +48,13 @@ def usage(run: Run, days: float, sample: bool, html: Path | None) -> None:
     if html is not None:
         from wayra_db.indexes.report import page
 
-        html.write_text(
-            page(project.deployment.database_name, report.at, usage=report, plan=manager.plan()), encoding="utf-8"
-        )
+        plan = manager.plan() if manager.declares else None
+        html.write_text(page(project.deployment.database_name, report.at, usage=report, plan=plan), encoding="utf-8")
         run.output.note(f"Wrote {html}.")
-    _show(run.output, report, days)
+    _show(run.output, report, days, declares=manager.declares)
 
 
-def _show(output: Output, report: UsageReport, days: float) -> None:
+def _show(output: Output, report: UsageReport, days: float, *, declares: bool) -> None:
     from wayra_db.indexes.usage.model import span
 
     rows = [["index", "uses", "observed", "size", "in memory", "of data", ""]]
@@ -67,7 +67,7 @@ def _show(output: Output, report: UsageReport, days: float) -> None:
                 size(one.size_bytes),
                 size(one.cached_bytes) if one.cached_bytes is not None else "",
                 f"{one.ratio:.0%}",
-                output.style("" if one.declared or one.name == "_id_" else "not declared", FAINT),
+                output.style("not declared" if declares and not one.declared and one.name != "_id_" else "", FAINT),
             ]
         )
     if len(rows) == 1:
