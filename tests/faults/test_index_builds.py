@@ -7,8 +7,9 @@ import os
 import pty
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,9 @@ from pymongo.errors import PyMongoError
 from tests.support import Sandbox
 from wayra_db import Deployment
 from wayra_db.cli._exit_codes import ExitCode
+from wayra_db.errors import CancelledError
 from wayra_db.indexes import history
+from wayra_db.indexes.builds import WhenStopped
 from wayra_db.testing import TemporaryServer, temporary_server
 
 Documents = Database[dict[str, Any]]
@@ -174,9 +177,48 @@ def test_ctrl_c_offers_a_choice(
     else:
         assert live(wayra_database) == {}
         assert "were aborted" in stdout
+    states = [(one.command, one.state) for one in history.read_all(_deployment(wayra_database))]
+    assert states == [("apply", "running" if answer == "l" else "interrupted")]
     again = sandbox.run("indexes", "apply")
     assert again.returncode == 0
+    assert ("was cut off" in again.stderr) == (answer == "l")  # what was decided is no news
     assert live(wayra_database) == {"a_1": True, "b_1": True}
+
+
+def test_a_plan_tells_how_far_a_build_is(sandbox: Sandbox, wayra_database: Documents) -> None:
+    """Also one whose tool is gone: the phase, how much of it is done, and of how much."""
+    prepared(sandbox, wayra_database)
+    point = "hangIndexBuildDuringCollectionScanPhaseBeforeInsertion"
+    admin = wayra_database.client.admin
+    admin.command({"configureFailPoint": point, "mode": "alwaysOn", "data": {"fieldsToMatch": {"a": 40}}})
+    try:
+        first = sandbox.start("indexes", "apply")
+        wait_until(lambda: live(wayra_database) == {"a_1": False, "b_1": False}, "the build begins")
+        first.kill()
+        first.communicate()
+        wait_until(lambda: "reading 40 of 100 documents" in sandbox.run("indexes", "plan").stdout, "it is told")
+    finally:
+        admin.command({"configureFailPoint": point, "mode": "off"})
+    assert sandbox.run("indexes", "apply").returncode == 0
+
+
+def test_an_abort_ends_only_what_was_begun(sandbox: Sandbox, wayra_database: Documents) -> None:
+    """A build that others have begun goes on, and the run that joined it does not wait for it."""
+    prepared(sandbox, wayra_database)
+    with hanging(wayra_database.client):
+        first = sandbox.start("indexes", "apply")
+        wait_until(lambda: live(wayra_database) == {"a_1": False, "b_1": False}, "the build begins")
+        first.kill()
+        first.communicate()
+
+        def stop_and_abort(building: Sequence[str]) -> WhenStopped:
+            return "abort"
+
+        with sandbox.open() as project:
+            threading.Timer(0.5, project.guard.stop.request, ["SIGINT"]).start()
+            with pytest.raises(CancelledError, match=r"the server goes on building users.a_1, users.b_1"):
+                project.indexes.apply(on_stop=stop_and_abort)
+    wait_until(lambda: live(wayra_database) == {"a_1": True, "b_1": True}, "the build ends")
 
 
 def test_sigterm_leaves_the_build_to_the_server(sandbox: Sandbox, wayra_database: Documents) -> None:

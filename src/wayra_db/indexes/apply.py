@@ -47,6 +47,7 @@ class Applier:
         self._validator = validator
         self._how = how
         self._done: list[Change] = []
+        self._left = False
 
     def run(self, plan: IndexPlan, command: str, closes: Sequence[Record] = ()) -> list[Change]:
         """Do all of it and return what was changed. `closes` are records of earlier runs, settled with this one's.
@@ -67,16 +68,11 @@ class Applier:
         except BaseException as error:
             # A build that was left to the server, or whose server is out of reach, is not over: the next run tells what
             # became of it.
-            left = isinstance(error, CancelledError) and self._left_any(plan)
-            if not left and not isinstance(error, ConnectionFailedError):
-                self._end(record, command, "failed")
+            if not self._left and not isinstance(error, ConnectionFailedError):
+                self._end(record, command, "interrupted" if isinstance(error, CancelledError) else "failed")
             raise
         self._end(record, command, "done")
         return self._done
-
-    def _left_any(self, plan: IndexPlan) -> bool:
-        done = {change.namespace for change in self._done}
-        return any(one.namespace not in done for one in plan.of(Step.CREATE, Step.WAIT, Step.SWAP, Step.REBUILD))
 
     def _end(self, record: Record, command: str, state: history.State) -> None:
         event = {"event": f"indexes {command} {state}", "changes": [one.to_dict() for one in self._done]}
@@ -157,6 +153,8 @@ class Applier:
                 for live in failure.lost:
                     self._done.append(Change(failure.build.collection, Step.DROP.value, live, None))
                 raise self._refused(failure) from failure.error
+            finally:
+                self._left = builder.running
 
     def _convert(self, one: PlannedIndex) -> None:
         """From the moment of `prepareUnique` new duplicates are refused; old ones are then looked for by the server."""

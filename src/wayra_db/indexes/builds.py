@@ -88,6 +88,8 @@ class Builder:
                             raise self._left() from None
                     if answer == "abort":
                         self._abort()
+                        if all(build.joins for build in self._running.values()):
+                            raise self._left() from None  # others have begun these, and they are theirs to end
                     continue
                 del self._running[build.collection]
                 if error is None:
@@ -102,6 +104,11 @@ class Builder:
         if failure is not None:
             raise failure
         stop.check()
+
+    @property
+    def running(self) -> bool:
+        """Whether builds go on that were not waited for."""
+        return bool(self._running)
 
     def _start(self, build: Build, quorum: str | None) -> None:
         self._running[build.collection] = build

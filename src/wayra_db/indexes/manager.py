@@ -31,6 +31,7 @@ from wayra_db.indexes.plan import (
     open_questions,
     plan_indexes,
 )
+from wayra_db.indexes.progress import read_progress
 from wayra_db.indexes.retire import Retirement, RetireResult, split_namespace
 from wayra_db.indexes.spec import (
     VERSIONS,
@@ -130,7 +131,7 @@ class IndexManager:
         if plan.empty:
             return plan
         sentences = [sentence for _, said in self._interrupted() for sentence in said]
-        return replace(plan, interrupted=tuple(sentences))
+        return replace(plan, indexes=self._with_progress(plan), interrupted=tuple(sentences))
 
     def validate(self, plan: IndexPlan) -> list[Problem]:
         """What speaks against a plan. Reads only, but all documents of a collection that is to have a unique index or
@@ -285,6 +286,24 @@ class IndexManager:
         if plan.of(Step.CONVERT) and not self._guard.deployment.capabilities.unique_conversion:
             return plan_indexes(declared, live, self._collations(), replace(rules, converts=False))
         return plan
+
+    def _with_progress(self, plan: IndexPlan) -> tuple[PlannedIndex, ...]:
+        """The planned indexes; those that are being built tell how far they are, where the user may see that."""
+        from pymongo.errors import PyMongoError
+
+        waits = {one.collection for one in plan.of(Step.WAIT)}
+        if not waits:
+            return plan.indexes
+        try:
+            far = read_progress(self._guard.deployment, waits)
+        except PyMongoError:
+            return plan.indexes
+        return tuple(
+            replace(one, detail=f"{one.detail}: {far[one.collection]}")
+            if one.step is Step.WAIT and one.collection in far
+            else one
+            for one in plan.indexes
+        )
 
     def _collations(self) -> Collations:
         # `collation` is a mapping once the declaration is made; the options as a whole would be copied for it.

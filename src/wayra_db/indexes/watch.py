@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from wayra_db.errors import WayraError
 from wayra_db.events import Notice, Observer, Progress, notify
 from wayra_db.indexes import quorum
+from wayra_db.indexes.progress import BuildProgress, read_progress
 from wayra_db.mongo.client import Deployment
 
 EVERY_SECONDS = 0.5
@@ -42,6 +42,7 @@ class _Watcher:
         self._observer = observer
         self._sees_operations = True
         self._freed: set[str] = set()
+        self._phases: dict[str, BuildProgress] = {}
 
     def run(self, ended: threading.Event) -> None:
         tick = 0
@@ -58,23 +59,16 @@ class _Watcher:
     def _report(self, collections: Collection[str]) -> None:
         from pymongo.errors import PyMongoError
 
-        namespaces = [f"{self._deployment.database_name}.{collection}" for collection in collections]
-        pipeline: list[dict[str, Any]] = [
-            {"$currentOp": {"allUsers": True, "idleConnections": False}},
-            {
-                "$match": {
-                    "command.createIndexes": {"$exists": True},
-                    "ns": {"$in": namespaces},
-                    "progress.total": {"$gt": 0},
-                }
-            },
-            {"$project": {"progress": 1, "ns": 1}},
-        ]
         try:
-            for found in self._deployment.client.admin.aggregate(pipeline):
-                done, total = int(found["progress"]["done"]), int(found["progress"]["total"])
-                collection = found["ns"].partition(".")[2]
-                notify(self._observer, Progress(f"indexes of {collection}", done, total, "documents"))
+            found = read_progress(self._deployment, collections)
+            for collection in collections:
+                before, now = self._phases.get(collection), found.get(collection)
+                if before is not None and (now is None or now.task != before.task):
+                    del self._phases[collection]
+                    notify(self._observer, Progress(before.task, before.total, before.total, before.unit))
+                if now is not None:
+                    self._phases[collection] = now
+                    notify(self._observer, Progress(now.task, now.done, now.total, now.unit))
         except PyMongoError:
             self._sees_operations = False
 
