@@ -209,6 +209,43 @@ def test_suggesting_writes_nothing_and_asks_little(
     assert (wayra_database.client.list_database_names(), wayra_database.command("dbHash")["md5"]) == before
 
 
+@pytest.mark.parametrize("inner", [{}, {"pipeline": [{"$match": {"kind": 1}}]}], ids=["plain", "with a pipeline"])
+def test_what_a_join_asks_is_proved(
+    wayra_database: Documents, advisor: IndexAdvisor, profiled: Callable[[], None], inner: dict[str, Any]
+) -> None:
+    """From the collection that is joined to, whatever the recorded values were; in words without a value."""
+    wayra_database.users.insert_many({"code": f"c{number}", "city": "Lima"} for number in range(300))
+    wayra_database.trips.insert_many({"code": f"c{number % 400}", "kind": number % 2} for number in range(2000))
+    wayra_database.users.create_index("city")
+    profiled()
+    join = {"from": "trips", "localField": "who", "foreignField": "code", "as": "trips", **inner}
+    stages: list[dict[str, Any]] = [
+        {"$match": {"city": "Lima"}},
+        {"$limit": 3},
+        {"$set": {"who": "$code"}},
+        {"$lookup": join},
+    ]
+    list(wayra_database.users.aggregate(stages))
+    wayra_database.command("profile", 0)
+    found = advisor.suggest(prove_it=True)
+    assert [(one.collection, one.name) for one in found.proposals] == [("trips", "code_1")]
+    assert found.proof is not None
+    (proved,) = found.proof.indexes
+    assert (proved.queries, proved.chosen, proved.marked) == (1, 1, False)
+    (query,) = found.proof.queries
+    assert query.before.scans
+    assert query.before.documents >= 2000
+    assert not query.after.scans
+    assert query.after.documents <= 5 + 5 * 5  # those joined, and the five of each
+    assert set(found.proof.copied) == {"trips", "users"}
+    explained = advisor.explain(advisor.recorded_operation(query.shape))
+    assert any("Looks up code in trips, and reads that whole collection" in one for one in explained.sentences)
+    assert "Lima" not in repr(explained)
+    build(wayra_database, found.proposals)
+    explained = advisor.explain(advisor.recorded_operation(query.shape))
+    assert "Looks up code in trips by its index code_1." in explained.sentences
+
+
 def test_a_proof_leaves_nothing_behind(
     wayra_database: Documents, guard: Guard, advisor: IndexAdvisor, profiled: Callable[[], None]
 ) -> None:

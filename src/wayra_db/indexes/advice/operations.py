@@ -12,6 +12,12 @@ Command = Mapping[str, Any]
 OWN_APPLICATION = "wayra-db"
 # Stages that keep each document and its place, so that a `$limit` behind them limits what is read.
 KEEPING = frozenset({"$project", "$addFields", "$set", "$unset", "$lookup", "$graphLookup"})
+# Stages that make the documents which a `$lookup` behind them joins.
+MAKING = frozenset(
+    {"$project", "$addFields", "$set", "$unset", "$unwind", "$group", "$replaceRoot", "$replaceWith", "$lookup"}
+)
+# As many documents are joined when a `$lookup` is replayed: each may cost a scan.
+JOINED_DOCUMENTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +71,11 @@ def from_log(line: Mapping[str, Any]) -> Iterator[Operation]:
 
 def from_query_stats(entry: Mapping[str, Any]) -> Iterator[Operation]:
     """The operations in a result of `$queryStats`, which counts per shape and has types in the place of values."""
-    shape, metrics = entry["key"]["queryShape"], entry.get("metrics", {})
+    shape, metrics = entry["key"]["queryShape"], _flattened(entry.get("metrics", {}))
     namespace, kind = shape.get("cmdNs", {}), shape.get("command")
-    if kind not in ("find", "aggregate", "distinct") or "coll" not in namespace:
+    if kind not in ("find", "aggregate", "distinct", "count") or "coll" not in namespace:
+        return
+    if entry["key"].get("client", {}).get("application", {}).get("name") == OWN_APPLICATION:
         return
     command = {kind: namespace["coll"], **{key: value for key, value in shape.items() if key not in ("cmdNs", kind)}}
     facts = {
@@ -76,6 +84,7 @@ def from_query_stats(entry: Mapping[str, Any]) -> Iterator[Operation]:
         "nreturned": _sum(metrics.get("docsReturned")),
         "ts": metrics.get("latestSeenTimestamp"),
         "count": int(metrics.get("execCount", 1)),
+        "hasSortStage": _sum(metrics.get("hasSortStage"), "true") > 0,
         "replay": False,
     }
     milliseconds = _sum(metrics.get("totalExecMicros")) / 1000
@@ -94,8 +103,15 @@ def from_command(database: str, command: Mapping[str, Any]) -> Operation | None:
     return next(_recorded({}, command, f"{database}.{collection}", op, 0.0), None)
 
 
-def _sum(metric: Any) -> int:
-    return int(metric.get("sum", 0)) if isinstance(metric, Mapping) else 0
+def _flattened(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """The metrics by name: newer servers put some into groups, such as `queryExec`."""
+    groups = [value for name, value in metrics.items() if name in ("cursor", "queryExec", "queryPlanner")]
+    return {**metrics, **{name: value for group in groups for name, value in group.items()}}
+
+
+def _sum(metric: Any, part: str = "sum") -> int:
+    # Sums of squares, beside these, are Decimal128; a sum may be one of any number's kinds.
+    return int(str(metric.get(part, 0)).partition(".")[0]) if isinstance(metric, Mapping) else 0
 
 
 def _recorded(
@@ -130,7 +146,8 @@ def _recorded(
         **_shape(kind, first),
     )
     if op != "getmore":
-        yield from _looked_up(database, rest, facts)
+        replayed = collection if entry.get("replay", True) and not collection.startswith("$") else ""
+        yield from _looked_up(database, replayed, first, rest, facts)
 
 
 def _asked(command: Mapping[str, Any], op: str) -> tuple[str, dict[str, Any], Sequence[Any]] | None:
@@ -180,19 +197,53 @@ def _leading(stages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _looked_up(database: str, stages: Sequence[Any], facts: Mapping[str, Any]) -> Iterator[Operation]:
-    """What `$lookup` and `$graphLookup` ask of other collections: equality on one field."""
+def _looked_up(
+    database: str, replayed: str, asked: Mapping[str, Any], stages: Sequence[Any], facts: Mapping[str, Any]
+) -> Iterator[Operation]:
+    """What `$lookup` and `$graphLookup` ask of other collections: equality on one field.
+
+    `replayed` is the collection to replay them from, if they can be. The server tells nothing of a `$graphLookup`.
+    """
+    making: list[Mapping[str, Any]] = []
     for stage in stages:
         if not isinstance(stage, Mapping):
             continue
         join, walk = stage.get("$lookup"), stage.get("$graphLookup")
-        asked = join if isinstance(join, Mapping) else walk if isinstance(walk, Mapping) else {}
-        fields = asked.get("foreignField") or asked.get("connectToField")
-        if isinstance(fields, str) and isinstance(asked.get("from"), str):
-            # How much of the whole it cost, nobody has measured.
+        joined = join if isinstance(join, Mapping) else walk if isinstance(walk, Mapping) else {}
+        fields = joined.get("foreignField") or joined.get("connectToField")
+        if isinstance(fields, str) and isinstance(joined.get("from"), str):
             yield Operation(
-                database, asked["from"], "lookup", {fields: "?"}, **{**facts, "plan": "", "sorted_in_memory": False}
+                database,
+                joined["from"],
+                "lookup",
+                {fields: "?"},
+                collation=_collation(asked.get("collation")),
+                command=_replay_join(replayed, asked, making, stage) if join and replayed else None,
+                # How much of the whole it cost, nobody has measured.
+                **{**facts, "plan": "", "sorted_in_memory": False},
             )
+        if next(iter(stage), "") in MAKING:
+            making.append(stage)
+
+
+def _replay_join(
+    collection: str, asked: Mapping[str, Any], making: Sequence[Mapping[str, Any]], join: Mapping[str, Any]
+) -> Command:
+    """The `$lookup` for a few documents, whichever: all ask the same of the other collection. What they were found by
+    is left out, for that is another operation's question.
+    """
+    shared = {name: asked[name] for name in ("collation", "let") if asked.get(name)}
+    pipeline = [{"$limit": JOINED_DOCUMENTS}, *making, join]
+    return {"aggregate": collection, "pipeline": pipeline, "cursor": {}, "hint": {"_id": 1}, **shared}
+
+
+def joined_by(command: Command) -> tuple[str, ...]:
+    """The collections that a replayed `$lookup` reads, the one it is asked from first; none for another command."""
+    if "aggregate" not in command:
+        return ()
+    joins = (stage.get("$lookup") for stage in command["pipeline"])
+    found = (join["from"] for join in joins if isinstance(join, Mapping) and isinstance(join.get("from"), str))
+    return tuple(dict.fromkeys((command["aggregate"], *found)))
 
 
 def _shape(kind: str, asked: Mapping[str, Any]) -> dict[str, Any]:

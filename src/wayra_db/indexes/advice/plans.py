@@ -51,14 +51,27 @@ def cost_of(explained: Explained) -> Cost:
         sum(int(one.get("totalKeysExamined", 0)) for one in totals),
         sum(int(one.get("nReturned", 0)) for one in totals),
         float(max((one.get("executionTimeMillis", 0) for one in totals), default=0)),
-        tuple(dict.fromkeys(str(stage["indexName"]) for stage in stages if "indexName" in stage)),
-        any(stage.get("stage") in ("COLLSCAN", "CLUSTERED_COLLSCAN") for stage in stages),
+        tuple(dict.fromkeys(name for stage in stages for name in _indexes(stage))),
+        any(_is_scan(stage) for stage in stages),
         any(stage.get("stage") == "SORT" for stage in stages),
     )
 
 
+def _indexes(stage: Mapping[str, Any]) -> Iterator[str]:
+    if "indexName" in stage:
+        yield str(stage["indexName"])
+    yield from map(str, stage.get("indexesUsed", ()))
+
+
+def _is_scan(stage: Mapping[str, Any]) -> bool:
+    if stage.get("stage") == "EQ_LOOKUP":
+        return stage.get("strategy") in ("NestedLoopJoin", "HashJoin")
+    return stage.get("stage") in ("COLLSCAN", "CLUSTERED_COLLSCAN") or int(stage.get("collectionScans", 0)) > 0
+
+
 def stages_of(explained: Explained) -> Iterator[Mapping[str, Any]]:
     """The stages of the winning plans, from the top."""
+    yield from reversed(list(_joins(explained)))
     for planner in _planners(explained):
         plan = planner.get("winningPlan") or {}
         yield from _walk(plan.get("queryPlan", plan))
@@ -76,10 +89,23 @@ def _planners(explained: Explained) -> Iterator[Mapping[str, Any]]:
         yield from _planners(shard)
 
 
+def _joins(explained: Explained) -> Iterator[Mapping[str, Any]]:
+    """Each `$lookup` that the server carries out as a stage of its own, with what it read in the other collection."""
+    for stage in explained.get("stages", ()):
+        if isinstance(stage.get("$lookup"), Mapping):
+            join = stage["$lookup"]
+            yield {**stage, "stage": "LOOKUP", "from": join.get("from"), "foreignField": join.get("foreignField")}
+    shards = explained.get("shards")
+    for shard in shards.values() if isinstance(shards, Mapping) else ():
+        yield from _joins(shard)
+
+
 def _executions(explained: Explained) -> Iterator[Mapping[str, Any]]:
     if "executionStats" in explained:
         yield explained["executionStats"]
         return
+    for join in _joins(explained):
+        yield {name: join.get(name, 0) for name in ("totalDocsExamined", "totalKeysExamined")}
     for stage in explained.get("stages", ()):
         cursor = stage.get("$cursor")
         if isinstance(cursor, Mapping) and "executionStats" in cursor:
@@ -151,11 +177,22 @@ def _sentence(stage: Mapping[str, Any]) -> str:
             return "Answers from the index alone: no document is read."
         case "EOF":
             return "Finds nothing without looking: the collection does not exist, or nothing can match."
+        case "EQ_LOOKUP" | "LOOKUP":
+            return _joining(stage)
         case "SHARD_MERGE":
             return "Asks several shards and merges what they return."
         case "SHARDING_FILTER":
             return "Leaves out documents that another shard owns."
     return ""
+
+
+def _joining(stage: Mapping[str, Any]) -> str:
+    collection = stage.get("from") or str(stage.get("foreignCollection", "")).partition(".")[2]
+    what = f"Looks up {stage.get('foreignField') or 'documents'} in {collection}"
+    indexes = list(dict.fromkeys(_indexes(stage)))
+    if _is_scan(stage):
+        return f"{what}, and reads that whole collection for it."
+    return f"{what} by its index {' and '.join(indexes)}." if indexes else f"{what}."
 
 
 def _down(way: Any) -> str:

@@ -13,9 +13,10 @@ from wayra_db.errors import IndexManagementError
 from wayra_db.events import Observer, Progress, notify
 from wayra_db.guard import Guard
 from wayra_db.indexes.advice import scratch
-from wayra_db.indexes.advice.operations import Command
+from wayra_db.indexes.advice.operations import Command, joined_by
 from wayra_db.indexes.advice.plans import Cost, cost_of
 from wayra_db.indexes.advice.propose import Judged, Proposal
+from wayra_db.indexes.advice.sampling import read_options
 from wayra_db.indexes.live import read_indexes
 from wayra_db.mongo.client import Deployment
 from wayra_db.mongo.errors import translated
@@ -112,15 +113,19 @@ def prove(guard: Guard, proposals: Sequence[Proposal], judged: Sequence[Judged],
     there is no room for a whole copy.
     """
     deployment, stop = guard.deployment, guard.stop
-    names = sorted({one.collection for one in proposals})
-    examples = [
+    proposed = {one.collection for one in proposals}
+    if not proposed:
+        return Proof((), (), {})
+    recorded = [
         (one.observed.shape.id, command)
         for one in judged
-        if one.observed.shape.collection in names
+        if one.observed.shape.collection in proposed
         for command in one.observed.examples
     ]
-    if not names:
-        return Proof((), (), {})
+    # A $lookup is asked from another collection, which has to be there as well; a view cannot be copied.
+    others = read_options(deployment, {name for _, command in recorded for name in joined_by(command)})
+    examples = [(id, command) for id, command in recorded if all(name in others for name in joined_by(command)[:1])]
+    names = sorted(proposed | {name for _, command in examples for name in joined_by(command) if name in others})
     scratch.drop_leftovers(deployment, guard.observer)
     if whole:
         _check_room(deployment, names)
@@ -136,7 +141,7 @@ def prove(guard: Guard, proposals: Sequence[Proposal], judged: Sequence[Judged],
             stop.check()
             refused[one.collection, one.name] = _build(copy, one)
         after = _explain_all(copy, examples, stop.check)
-        sizes = {name: _sizes(copy, name) for name in names}
+        sizes = {name: _sizes(copy, name) for name in proposed}
     queries = tuple(ProvedQuery(shape, old, new) for (shape, _), old, new in zip(examples, before, after, strict=True))
     return Proof(queries, tuple(_proved(one, queries, refused, sizes) for one in proposals), copied)
 

@@ -4,9 +4,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from bson import Decimal128, Timestamp
 
 from wayra_db.indexes.advice.facts import declared_arrays, learn
-from wayra_db.indexes.advice.operations import Operation, from_command, from_log, from_profile, from_query_stats
+from wayra_db.indexes.advice.operations import (
+    Operation,
+    from_command,
+    from_log,
+    from_profile,
+    from_query_stats,
+    joined_by,
+)
 from wayra_db.indexes.advice.shapes import group, shape_of
 from wayra_db.indexes.advice.sources import has_query_stats
 
@@ -105,10 +113,29 @@ def test_the_front_of_a_pipeline(stages: list[dict[str, Any]], expected: dict[st
 def test_what_a_lookup_asks_of_another_collection() -> None:
     """It is recorded nowhere else."""
     join = {"$lookup": {"from": "users", "localField": "owner", "foreignField": "uid", "as": "who"}}
-    first, second = profiled({"aggregate": "trips", "pipeline": [{"$match": {"a": 1}}, join]})
+    make = {"$set": {"owner": "$by"}}
+    match = {"$match": {"a": 1}}
+    collation = {"locale": "en"}
+    first, second = profiled({"aggregate": "trips", "pipeline": [match, make, join], "collation": collation})
     assert (first.collection, second.collection, second.kind) == ("trips", "users", "lookup")
     assert shape_of(second).filter == "{uid: ?}"
-    assert second.command is None
+    assert second.collation == collation
+    # Replayed for a few documents of `trips`, whichever they were found by.
+    assert second.command is not None
+    assert second.command["aggregate"] == "trips"
+    assert second.command["pipeline"] == [{"$limit": 5}, make, join]
+    assert joined_by(second.command) == ("trips", "users")
+    assert joined_by(first.command or {}) == ()
+
+
+def test_what_cannot_be_replayed_of_a_join() -> None:
+    """One from no collection, and a walk, of which the server tells nothing."""
+    join = {"$lookup": {"from": "users", "localField": "owner", "foreignField": "uid", "as": "who"}}
+    walk = {"$graphLookup": {"from": "users", "startWith": "$a", "connectFromField": "b", "connectToField": "c"}}
+    *_, joined = profiled({"aggregate": 1, "pipeline": [{"$documents": []}, join]}, ns="shop.$cmd.aggregate")
+    *_, walked = profiled({"aggregate": "trips", "pipeline": [walk]})
+    assert (joined.collection, joined.command) == ("users", None)
+    assert (walked.kind, shape_of(walked).filter, walked.command) == ("lookup", "{c: ?}", None)
 
 
 def test_a_getmore_adds_to_what_it_continues() -> None:
@@ -166,6 +193,67 @@ def test_query_stats() -> None:
     (arm,) = observed.shape.arms
     assert (set(arm.equal), set(arm.ranges), dict(observed.shape.sort)) == ({"status"}, {"n"}, {"at": -1})
     assert observed.shape.text
+
+
+def test_a_whole_entry_of_query_stats() -> None:
+    """As the manual prints one, for an aggregation that joins: two shapes, one of them of the other collection."""
+    entry: dict[str, Any] = {
+        "key": {
+            "queryShape": {
+                "cmdNs": {"db": "shop", "coll": "trips"},
+                "command": "aggregate",
+                "pipeline": [
+                    {"$match": {"tags": {"$in": "?array<?string>"}, "at": {"$gte": "?date"}}},
+                    {"$sort": {"at": -1}},
+                    {"$limit": "?number"},
+                    {"$lookup": {"from": "users", "as": "who", "localField": "owner", "foreignField": "uid",
+                                 "let": {}, "pipeline": []}},
+                ],
+            },
+            "client": {"application": {"name": "MongoDB Shell"}, "driver": {"name": "nodejs|mongosh"}},
+            "collectionType": "collection",
+            "hint": {},
+        },
+        "keyHash": "YG6xuvqDzl5vaAr/QUEzg9CqXQGE8aQ6iLoIl1c9Hi8=",
+        "queryShapeHash": "E8C9F9D5B9A5C1B8B7",
+        "metrics": {
+            "lastExecutionMicros": 4254, "execCount": 2,
+            "totalExecMicros": {"sum": 49_824, "max": 45_570, "min": 4254, "sumOfSquares": Decimal128("2094721416")},
+            "docsReturned": {"sum": 2, "max": 1, "min": 1, "sumOfSquares": Decimal128("2")},
+            "firstSeenTimestamp": AT, "latestSeenTimestamp": AT,
+        },
+        "asOf": Timestamp(1_700_000_000, 1),
+    }  # fmt: skip
+    grouped = {
+        "queryExec": {"docsExamined": {"sum": 4000}, "keysExamined": {"sum": 7}},
+        "queryPlanner": {"hasSortStage": {"true": 2, "false": 0}},
+    }
+    for metrics, examined in ((entry["metrics"], 0), ({**entry["metrics"], **grouped}, 4000)):
+        asked, joined = from_query_stats({**entry, "metrics": metrics})
+        assert (asked.collection, asked.count, asked.milliseconds, asked.returned) == ("trips", 2, 49.824, 2)
+        assert (asked.documents_examined, asked.sorted_in_memory) == (examined, bool(examined))
+        (arm,) = shape_of(asked).arms
+        assert (set(arm.equal), set(arm.ranges), asked.sort, asked.limited) == ({"tags"}, {"at"}, (("at", -1),), True)
+        assert (joined.collection, joined.kind, shape_of(joined).filter) == ("users", "lookup", "{uid: ?}")
+        assert asked.command is joined.command is None
+
+
+@pytest.mark.parametrize(
+    ("shape", "filter", "distinct"),
+    [
+        ({"command": "distinct", "key": "country", "query": {"a": {"$gt": "?number"}}}, "{a: {$gt: ?}}", "country"),
+        ({"command": "count", "query": {"a": {"$gt": "?number"}}}, "{a: {$gt: ?}}", ""),
+        ({"command": "update", "q": {"a": {"$eq": "?number"}}}, None, ""),
+    ],
+)
+def test_other_commands_of_query_stats(shape: dict[str, Any], filter: str | None, distinct: str) -> None:
+    """Those whose shape the manual describes; what wayra-db asks itself is left out, whatever it is."""
+    key = {"queryShape": {"cmdNs": {"db": "shop", "coll": "trips"}, **shape}}
+    found = list(from_query_stats({"key": key, "metrics": {"execCount": 1}}))
+    expected = [] if filter is None else [(filter, distinct)]
+    assert [(shape_of(one).filter, one.distinct) for one in found] == expected
+    own = {**key, "client": {"application": {"name": "wayra-db"}}}
+    assert list(from_query_stats({"key": own, "metrics": {"execCount": 1}})) == []
 
 
 @pytest.mark.parametrize(
