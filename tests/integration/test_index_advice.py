@@ -19,7 +19,7 @@ from wayra_db import Deployment, Environment, Guard
 from wayra_db.errors import CancelledError, IndexManagementError, UnsupportedDeploymentError
 from wayra_db.indexes.advice import IndexAdvisor
 from wayra_db.indexes.advice.propose import Fate, Proposal
-from wayra_db.indexes.advice.scratch import SEPARATOR
+from wayra_db.indexes.advice.prove import SCRATCH
 from wayra_db.indexes.report import page
 from wayra_db.indexes.usage.judge import Limits
 from wayra_db.indexes.usage.service import IndexUsage
@@ -256,16 +256,16 @@ def test_a_proof_leaves_nothing_behind(
     list(wayra_database.orders.find({"n500": 1}))
     wayra_database.command("profile", 0)
     client, name = wayra_database.client, wayra_database.name
-    left = f"{name}{SEPARATOR}0123abcd"
+    left = f"{name}{SCRATCH.separator}0123abcd"
     client[left].orders.insert_one({})
     found = advisor.suggest(prove_it=True)
     assert found.proof is not None
     assert [one.chosen for one in found.proof.indexes] == [1]
-    assert [one for one in client.list_database_names() if SEPARATOR in one and one.startswith(name)] == []
+    assert [one for one in client.list_database_names() if SCRATCH.separator in one and one.startswith(name)] == []
     guard.stop.request("SIGTERM")
     with pytest.raises(CancelledError):
         advisor.suggest(prove_it=True)
-    assert [one for one in client.list_database_names() if SEPARATOR in one and one.startswith(name)] == []
+    assert [one for one in client.list_database_names() if SCRATCH.separator in one and one.startswith(name)] == []
 
 
 def test_an_index_that_cannot_be_built_is_marked(

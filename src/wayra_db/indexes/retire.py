@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,12 +13,13 @@ from wayra_db.events import Notice, Progress, notify
 from wayra_db.guard import Guard
 from wayra_db.indexes import history
 from wayra_db.indexes.canary import Counters, Window, between, why_needed
+from wayra_db.indexes.counters import read_counters, read_uses
 from wayra_db.indexes.history import Change, Record
 from wayra_db.indexes.live import read_indexes
-from wayra_db.indexes.members import Members, members_of
 from wayra_db.indexes.spec import IndexDocument, definition, is_building, is_on_id
 from wayra_db.meta import is_user_collection
 from wayra_db.mongo.errors import translated
+from wayra_db.mongo.members import Members, find_members
 
 EVERY_SECONDS = 0.5
 BASELINE_PART = 0.1
@@ -69,17 +69,19 @@ class Retirement:
         self._guard.require(Action.DROP_INDEXES)
         live = self._require_live()
         resumed = history.read_watched(self._guard.deployment, self._collection, self._name)
-        with members_of(self._guard.deployment) if watch_seconds else nullcontext(None) as members:
-            baseline: dict[str, Window] = {}
-            if members is not None and not live.get("hidden"):
-                baseline, uses = self._usual(members, watch_seconds)
-                if uses:
-                    return RetireResult(self._collection, self._name, "in use", uses)
-            record = self._hide(live, resumed) if watch_seconds else None
-            if members is not None and (reason := self._watch(members, baseline, watch_seconds)):
-                self._unhide(record, reason)
-                return RetireResult(self._collection, self._name, "needed", reason)
-        return self._drop(record or resumed)
+        if not watch_seconds:
+            return self._drop(resumed)
+        members = find_members(self._guard.deployment)
+        baseline: dict[str, Window] = {}
+        if not live.get("hidden"):
+            baseline, uses = self._usual(members, watch_seconds)
+            if uses:
+                return RetireResult(self._collection, self._name, "in use", uses)
+        record = self._hide(live, resumed)
+        if reason := self._watch(members, baseline, watch_seconds):
+            self._unhide(record, reason)
+            return RetireResult(self._collection, self._name, "needed", reason)
+        return self._drop(record)
 
     def _require_live(self) -> IndexDocument:
         if not is_user_collection(self._collection):
@@ -108,20 +110,26 @@ class Retirement:
 
     def _usual(self, members: Members, watch_seconds: float) -> tuple[dict[str, Window], str]:
         """What is usual on this collection while the index is there, and whether it is in use now."""
-        if members.silent:
-            message = f"{', '.join(members.silent)} cannot be reached, so queries there are not watched"
+        if members.unreachable:
+            message = f"{', '.join(members.unreachable)} cannot be reached, so queries there are not watched"
             notify(self._guard.observer, Notice(message, "warning"))
         seconds = min(watch_seconds * BASELINE_PART, LONGEST_BASELINE_SECONDS)
-        counted, uses = members.counters(self._collection), members.uses(self._collection, self._name)
+        counted, uses = self._counters(members), self._uses(members)
         started = time.monotonic()
         while (elapsed := time.monotonic() - started) < seconds:
             self._pause(min(EVERY_SECONDS, seconds - elapsed))
-        now, uses_now = members.counters(self._collection), members.uses(self._collection, self._name)
+        now, uses_now = self._counters(members), self._uses(members)
         windows = _windows(counted, now, time.monotonic() - started)
         for member, times in uses_now.items():
             if times > uses.get(member, times):
                 return windows, f"used {times - uses[member]:,} times in {elapsed:.0f} s on {member}"
         return windows, ""
+
+    def _counters(self, members: Members) -> dict[str, Counters]:
+        return read_counters(self._guard.deployment, members, self._collection)
+
+    def _uses(self, members: Members) -> dict[str, int]:
+        return read_uses(self._guard.deployment, members, self._collection, self._name)
 
     def _hide(self, live: IndexDocument, resumed: Record | None) -> Record:
         with self._guard.changing(Action.DROP_INDEXES, "indexes retire") as lease:
@@ -132,7 +140,7 @@ class Retirement:
             return record
 
     def _watch(self, members: Members, baseline: dict[str, Window], watch_seconds: float) -> str:
-        counted = members.counters(self._collection)
+        counted = self._counters(members)
         if not counted:
             message = "no member tells what it counts, so nothing can be watched; the index is not dropped"
             raise IndexManagementError(message, hint="Grant the user clusterMonitor, or drop with --watch 0.")
@@ -140,7 +148,7 @@ class Retirement:
         while (elapsed := time.monotonic() - started) < watch_seconds:
             self._pause(min(EVERY_SECONDS, watch_seconds - elapsed))
             now = time.monotonic() - started
-            windows = _windows(counted, members.counters(self._collection), now)
+            windows = _windows(counted, self._counters(members), now)
             if reason := why_needed(baseline, windows):
                 return reason
             task = f"watching {self._collection} without {self._name}"
@@ -159,12 +167,12 @@ class Retirement:
                     "unhides it.",
                 ) from None
 
-    def _unhide(self, record: Record | None, reason: str) -> None:
+    def _unhide(self, record: Record, reason: str) -> None:
         # At once, before the lock is asked for: queries are slow now, and unhiding can do no harm.
         self._set_hidden(False)
         with self._guard.changing(Action.DROP_INDEXES, "indexes retire") as lease:
             event = {"event": "index needed, unhidden", "index": f"{self._collection}.{self._name}", "reason": reason}
-            lease.write(event, *([history.store(history.ended(record, "done", []))] if record else []))
+            lease.write(event, history.store(history.ended(record, "done", [])))
 
     def _drop(self, record: Record | None) -> RetireResult:
         with self._guard.changing(Action.DROP_INDEXES, "indexes retire") as lease:

@@ -12,7 +12,6 @@ from typing import Any
 from wayra_db.errors import IndexManagementError
 from wayra_db.events import Observer, Progress, notify
 from wayra_db.guard import Guard
-from wayra_db.indexes.advice import scratch
 from wayra_db.indexes.advice.operations import Command, joined_by
 from wayra_db.indexes.advice.plans import Cost, cost_of
 from wayra_db.indexes.advice.propose import Judged, Proposal
@@ -20,7 +19,9 @@ from wayra_db.indexes.advice.sampling import read_options
 from wayra_db.indexes.live import read_indexes
 from wayra_db.mongo.client import Deployment
 from wayra_db.mongo.errors import translated
+from wayra_db.scratch import Kind, drop_leftovers, scratch_database
 
+SCRATCH = Kind("_wayra_advice_", "indexes suggest --prove")
 SAMPLE_DOCUMENTS = 5000
 EXPLAIN_AT_MOST_MILLISECONDS = 60_000
 # A copy may fill so much of what is free on the server's disk.
@@ -126,11 +127,11 @@ def prove(guard: Guard, proposals: Sequence[Proposal], judged: Sequence[Judged],
     others = read_options(deployment, {name for _, command in recorded for name in joined_by(command)})
     examples = [(id, command) for id, command in recorded if all(name in others for name in joined_by(command)[:1])]
     names = sorted(proposed | {name for _, command in examples for name in joined_by(command) if name in others})
-    scratch.drop_leftovers(deployment, guard.observer)
+    drop_leftovers(deployment, SCRATCH, guard.observer)
     if whole:
         _check_room(deployment, names)
     live = read_indexes(deployment, names)
-    with scratch.scratch_database(deployment, stop) as copy:
+    with scratch_database(deployment, SCRATCH, stop) as copy:
         copied = {}
         for name in names:
             stop.check()

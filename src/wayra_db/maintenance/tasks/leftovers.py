@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from wayra_db import locking, meta
+from wayra_db import locking, meta, scratch
 from wayra_db.backups.live import TEMPORARY as RESTORE
 from wayra_db.backups.transfer.staging import PREFIX as IMPORT
 from wayra_db.guard import Guard
 from wayra_db.indexes import asking
-from wayra_db.indexes.advice import scratch as proofs
+from wayra_db.indexes.advice.prove import SCRATCH as PROOF
 from wayra_db.indexes.live import read_indexes
 from wayra_db.indexes.usage.read import read_names
 from wayra_db.locking import Lease
@@ -115,10 +115,10 @@ class Leftovers:
         """Each kind by its owner's own rule of whether somebody is at work in it."""
         deployment, observer = self.guard.deployment, self.guard.observer
         dropped: list[str] = []
-        if any(rehearsals.SEPARATOR in name for name in planned):
+        if any(rehearsals.KIND.separator in name for name in planned):
             dropped += rehearsals.drop_leftovers(deployment, observer)
-        if any(proofs.SEPARATOR in name for name in planned):
-            dropped += proofs.drop_leftovers(deployment, observer)
+        if any(PROOF.separator in name for name in planned):
+            dropped += scratch.drop_leftovers(deployment, PROOF, observer)
         for name in planned:
             if VERIFY.fullmatch(name) and _is_left(deployment.elsewhere(name)):
                 with translated(deployment.address):
@@ -173,14 +173,14 @@ def _databases(deployment: Deployment) -> list[str]:
     """The scratch databases of this database that nobody works in. A user who may not list them has none."""
     from pymongo.errors import OperationFailure
 
-    pattern = f"{rehearsals.SEPARATOR}|{proofs.SEPARATOR}|^{VERIFY.pattern}$"
+    pattern = f"{rehearsals.KIND.separator}|{PROOF.separator}|^{VERIFY.pattern}$"
     with translated(deployment.address):
         try:
             listed = deployment.client.list_databases(filter={"name": {"$regex": pattern}}, nameOnly=True)
             names = sorted(database["name"] for database in listed)
         except OperationFailure:
             return []
-    own = (rehearsals.prefix(deployment.database_name), proofs.prefix(deployment.database_name))
+    own = (rehearsals.KIND.stem(deployment.database_name), PROOF.stem(deployment.database_name))
     return [
         name
         for name in names
@@ -188,17 +188,17 @@ def _databases(deployment: Deployment) -> list[str]:
     ]
 
 
-def _is_left(scratch: Deployment) -> bool:
+def _is_left(database: Deployment) -> bool:
     """Whether nobody works in a scratch database: its lock is free, none is kept on purpose, and one of a verification,
     which goes on after its restore, is some days old.
     """
-    state = locking.read_state(scratch)
+    state = locking.read_state(database)
     if state is not None and state.held:
         return False
-    with translated(scratch.address):
-        if scratch.metadata[meta.COLLECTION].find_one({"_id": rehearsals.KEPT}):
+    with translated(database.address):
+        if database.metadata[meta.COLLECTION].find_one({"_id": rehearsals.KEPT}):
             return False
-        marker: Mapping[str, Any] | None = scratch.metadata[meta.COLLECTION].find_one({"_id": meta.KEY})
-    if not VERIFY.fullmatch(scratch.database_name):
+        marker: Mapping[str, Any] | None = database.metadata[meta.COLLECTION].find_one({"_id": meta.KEY})
+    if not VERIFY.fullmatch(database.database_name):
         return True
     return marker is not None and marker["setAt"] < datetime.now(UTC) - timedelta(days=VERIFY_DAYS)

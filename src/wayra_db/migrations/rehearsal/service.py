@@ -94,7 +94,7 @@ class Rehearsal:
             )
         scratch.drop_leftovers(self._target, self._guard.observer)
         self._require_room(plan)
-        target = self._target.elsewhere(scratch.new_name(self._guard.deployment.database_name))
+        target = self._target.elsewhere(scratch.KIND.new_name(self._guard.deployment.database_name))
         guard = Guard(
             target,
             # The real one's, so that an error's text shows of documents only what it may show there.

@@ -1,8 +1,7 @@
-"""Names of scratch databases, and what is read of raw documents."""
+"""What is read of raw documents."""
 
 from __future__ import annotations
 
-import re
 import uuid
 from datetime import UTC, datetime
 from typing import Any
@@ -10,10 +9,7 @@ from typing import Any
 import bson
 import pytest
 from bson import Binary, Decimal128, Int64, ObjectId, Regex, Timestamp
-from hypothesis import given
-from hypothesis import strategies as st
 
-from wayra_db.migrations.rehearsal.scratch import is_scratch, new_name
 from wayra_db.migrations.rehearsal.snapshot import id_of, shown_id
 
 IDS: list[Any] = [
@@ -47,14 +43,3 @@ def test_an_id_that_may_be_a_value_is_not_shown_where_values_are_not(
     raw = bson.encode({"_id": value})
     assert shown_id(raw, with_values=True) == open_text
     assert shown_id(raw, with_values=False) == closed_text
-
-
-@given(st.text(alphabet=st.characters(blacklist_characters='/\\. "$*<>:|?\0', max_codepoint=0x2FFF), min_size=1))
-def test_names_of_scratch_databases(database: str) -> None:
-    """Always one that MongoDB takes, with room for those beside it, and known again."""
-    name = new_name(database)
-    assert len(f"{name}_crash".encode()) <= 63
-    assert re.search(r"_wayra_rehearsal_[0-9a-f]{8}$", name)
-    assert is_scratch(name)
-    assert is_scratch(f"{name}_start")
-    assert not is_scratch(database) or "_wayra_rehearsal_" in database
