@@ -314,8 +314,8 @@ class TestLeftovers:
     def test_databases(self, project: Project, wayra_database: Documents) -> None:
         """Those in which nobody works, of this database."""
         client = wayra_database.client
-        mine, kept, busy = (rehearsals.new_name(wayra_database.name) for _ in range(3))
-        others = rehearsals.new_name("somebody_elses")
+        mine, kept, busy = (rehearsals.KIND.new_name(wayra_database.name) for _ in range(3))
+        others = rehearsals.KIND.new_name("somebody_elses")
         for name in (mine, kept, others):
             client[name].trips.insert_one({})
         client[kept]["_wayra_meta"].insert_one({"_id": rehearsals.KEPT})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -20,6 +21,12 @@ BAD: Style = {"fg": "red"}
 WARN: Style = {"fg": "yellow"}
 FAINT: Style = {"dim": True}
 STRONG: Style = {"bold": True}
+
+# Names come from databases and may hold anything. What moves a cursor, or turns the direction of text, is written out;
+# colours stay, for they are ours.
+_CONTROLS = re.compile("\x1b\\[[0-9;]*m|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+# A cell beyond this length does not push the columns behind it away in the other rows.
+_WIDEST = 100
 
 
 class Output:
@@ -59,7 +66,7 @@ class Output:
     def line(self, text: str = "") -> None:
         """One line of a result, for people; nothing with --json."""
         if not self.as_json:
-            self._result(text)
+            self._result(harmless(text))
 
     def note(self, text: str, *, as_it_is: bool = False) -> None:
         """One line beside the result, on stderr; nothing with --quiet or --json. Commands in it are made pasteable."""
@@ -74,7 +81,7 @@ class Output:
     def _log(self, level: str, **fields: Any) -> None:
         from wayra_db.logs import line
 
-        self._beside(line(level, **fields))
+        self._beside(line(level, **fields), as_it_is=True)
 
     def note_at_once(self, text: str) -> None:
         """A note from a signal handler, past Python's buffers: the signal may have come while they were being written,
@@ -110,18 +117,19 @@ class Output:
         self._before_writing()
         self.results.write(text + "\n")
 
-    def _beside(self, text: str) -> None:
+    def _beside(self, text: str, *, as_it_is: bool = False) -> None:
         """A line on stderr, behind the results that were written before it, also where both go to one file."""
         self._before_writing()
         self.results.flush()
-        sys.stderr.write(text + "\n")
+        sys.stderr.write((text if as_it_is else harmless(text)) + "\n")
 
     def table(self, rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), indent: int = 2) -> None:
         """Rows in aligned columns; `right` names the columns that hold numbers. Styles in cells do not count."""
         if not rows:
             return
-        widths = [max(_width(row[column]) for row in rows) for column in range(len(rows[0]))]
-        for row in rows:
+        lines = [[cell.replace("\n", "\\n") for cell in row] for row in rows]
+        widths = [_widest([row[column] for row in lines]) for column in range(len(rows[0]))]
+        for row in lines:
             cells = [
                 (" " * (width - _width(cell)) + cell) if column in right else cell + " " * (width - _width(cell))
                 for column, (cell, width) in enumerate(zip(row, widths, strict=True))
@@ -141,6 +149,19 @@ def _plain(value: object) -> str:
 
 def _width(text: str) -> int:
     return len(click.unstyle(text))
+
+
+def _widest(cells: Sequence[str]) -> int:
+    return max((width for cell in cells if (width := _width(cell)) <= _WIDEST), default=0)
+
+
+def harmless(text: str) -> str:
+    """A text that a terminal only shows: control characters, but for line breaks, tabs and colours, as escapes."""
+
+    def shown(found: re.Match[str]) -> str:
+        return found[0] if len(found[0]) > 1 else found[0].encode("unicode_escape").decode()
+
+    return _CONTROLS.sub(shown, text)
 
 
 def size(number: float) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wayra_db import events
-from wayra_db.cli._output import BAD, FAINT, GOOD, WARN, Output, duration
+from wayra_db.cli._output import BAD, FAINT, GOOD, WARN, Output, duration, harmless
 from wayra_db.events import Event
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Renderer:
         if text:
             self._end_bars()
             self._clear_transient()
-            sys.stderr.write(text + "\n")
+            sys.stderr.write(harmless(text) + "\n")
             sys.stderr.flush()
 
     def _log(self, event: Event) -> None:
@@ -117,7 +117,7 @@ class Renderer:
 
     def _transient(self, text: str) -> None:
         if self._terminal and not self._output.quiet:
-            sys.stderr.write(f"\r{text}")
+            sys.stderr.write(f"\r{harmless(text)}")
             sys.stderr.flush()
             self._waiting_line = True
 
@@ -139,7 +139,7 @@ class Renderer:
         if now - self._printed.get(event.task, pace.began) < LINE_EVERY_SECONDS and not finished:
             return
         self._printed[event.task] = now
-        sys.stderr.write(progress_line(event, rate) + "\n")
+        sys.stderr.write(harmless(progress_line(event, rate)) + "\n")
         sys.stderr.flush()
 
     def _bar(self, event: events.Progress, rate: float | None) -> None:
