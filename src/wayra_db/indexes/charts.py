@@ -133,4 +133,6 @@ th, td { text-align: left; vertical-align: top; padding: 6px 12px 6px 0; border-
 th { color: var(--quiet); font-weight: 500; } .number { text-align: right; white-space: nowrap; }
 .chip { border-radius: 10px; padding: 1px 9px; font-size: 12px; white-space: nowrap; border: 1px solid currentColor; }
 .chip.good { color: var(--good); } .chip.bad { color: var(--bad); } .chip.warn { color: var(--warn); }
+@media (max-width: 640px) { thead { display: none; } td, td.number { border: 0; padding: 2px 0; text-align: left; }
+  tr, td { display: block; } tr { padding: 8px 0; border-bottom: 1px solid var(--line); } }
 """

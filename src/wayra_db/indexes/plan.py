@@ -25,8 +25,10 @@ from wayra_db.indexes.spec import (
     is_on_id,
     is_plain,
     is_text,
+    lifetime,
     questions,
     seconds,
+    shown,
 )
 from wayra_db.schema.index_rules import MOST_INDEXES
 
@@ -90,8 +92,15 @@ class PlannedIndex:
         return f"{self.collection}.{self.name}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return {"step": self.step.value, "collection": self.collection, "name": self.name, "detail": self.detail}
+        """Plain JSON values. `declared` and `live` are absent where there is no such index."""
+        return {
+            "step": self.step.value,
+            "collection": self.collection,
+            "name": self.name,
+            "detail": self.detail,
+            **({"declared": shown(self.declared)} if self.declared else {}),
+            **({"live": {"name": self.live["name"], **shown(self.live)}} if self.live else {}),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +246,7 @@ def _step(
         return PlannedIndex(Step.REBUILD, collection, declared["name"], declared, _gap(why, live), live)
     changes = _changes(declared, live)
     if changes:
-        said = ", ".join(f"{option} to {value}" for option, value in changes.items())
+        said = ", ".join(f"{option} to {_setting(option, value)}" for option, value in changes.items())
         return PlannedIndex(Step.CHANGE, collection, live["name"], declared, f"set {said}", live, changes)
     return PlannedIndex(Step.KEEP, collection, live["name"], declared, live=live)
 
@@ -264,6 +273,10 @@ def _changes(declared: IndexDocument, live: IndexDocument) -> dict[str, Any]:
     if seconds(declared) != seconds(live):
         changes["expireAfterSeconds"] = declared["expireAfterSeconds"]
     return changes
+
+
+def _setting(option: str, value: Any) -> str:
+    return lifetime(value) if option == "expireAfterSeconds" else str(value).lower()
 
 
 def _undeclared(collection: str, live: IndexDocument, policy: Undeclared) -> PlannedIndex:

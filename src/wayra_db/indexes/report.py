@@ -12,6 +12,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from wayra_db.indexes.charts import STYLE, Bar, chart, size, stack, table, tiles
+from wayra_db.indexes.spec import in_words
 from wayra_db.indexes.usage.model import Kind, span
 
 if TYPE_CHECKING:
@@ -233,11 +234,12 @@ def _plan(plan: IndexPlan) -> Iterable[str]:
         (
             f"<span class='chip {_step_class(one.step.value)}'>{escape(one.step.value)}</span>",
             f"<code>{escape(one.namespace)}</code>",
+            f"<code>{escape(in_words(one.declared or one.live or {'key': {}}))}</code>",
             escape(one.detail),
         )
         for one in plan.indexes
     ]
-    yield table(("", "Index", ""), rows)
+    yield table(("", "Index", "Definition", ""), rows)
 
 
 def _step_class(step: str) -> str:

@@ -89,6 +89,38 @@ def definition(live: IndexDocument) -> dict[str, Any]:
     return document if "collation" in document else {**document, "collation": {"locale": "simple"}}
 
 
+def shown(document: IndexDocument) -> dict[str, Any]:
+    """An index as plain JSON values: its key as pairs in order, and its options. A partial filter may hold values, and
+    is only said to be there.
+    """
+    left_out = ("key", "name", "v", "ns", "buildUUID", "partialFilterExpression")
+    options = {name: value for name, value in document.items() if name not in left_out}
+    partial = {"partial": True} if "partialFilterExpression" in document else {}
+    return {"key": [list(part) for part in document["key"].items()], **options, **partial}
+
+
+def in_words(document: IndexDocument) -> str:
+    """An index for people: its key, and what is special about it."""
+    said = ["{" + ", ".join(f"{field}: {kind}" for field, kind in document["key"].items()) + "}"]
+    for name, value in shown(document).items():
+        if name == "expireAfterSeconds":
+            said.append(f"expires after {lifetime(value)}")
+        elif name == "collation":
+            said.append(f"collation {value.get('locale')}")
+        elif name != "key" and value not in (False, None):
+            said.append(name)
+    return ", ".join(said)
+
+
+def lifetime(seconds: float) -> str:
+    """A time after which documents expire: 90 s, 36 h, 30 days. Exact, or in seconds."""
+    whole = int(seconds)
+    for size, unit in ((86_400, "days"), (3600, "h"), (60, "min")):
+        if whole >= 2 * size and whole % size == 0:
+            return f"{whole // size:,} {unit}"
+    return f"{whole:,} s"
+
+
 def differences(declared: IndexDocument, live: IndexDocument, context: Context) -> list[str]:
     """The parts of the identity in which two indexes differ."""
     found = [] if same_key(declared, live) else ["key"]

@@ -19,7 +19,7 @@ from wayra_db.indexes.checks import (
 )
 from wayra_db.indexes.facts import DuplicateGroup
 from wayra_db.indexes.plan import BUILDING, IndexPlan, PlannedIndex, Step
-from wayra_db.indexes.spec import IndexDocument
+from wayra_db.indexes.spec import IndexDocument, lifetime
 from wayra_db.schema.collection import Collection
 
 MASKED = "•••"
@@ -110,7 +110,7 @@ class Validator:
             return []  # nothing can be lost by it today, and what comes later comes knowing of it
         many = "more than could be counted in a minute" if found.documents is None else f"{found.documents:,}"
         message = (
-            f"deletes documents {int(index['expireAfterSeconds']):,} s after {next(iter(index['key']))}: {many} of "
+            f"deletes documents {lifetime(index['expireAfterSeconds'])} after {next(iter(index['key']))}: {many} of "
             f"{found.of:,} at once"
         )
         return [Problem("expiry", one.collection, one.name, message, action=Action.EXPIRE_DOCUMENTS)]

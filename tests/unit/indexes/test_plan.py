@@ -19,6 +19,7 @@ from wayra_db.indexes.plan import (
     open_questions,
     plan_indexes,
 )
+from wayra_db.indexes.spec import in_words
 
 Document = dict[str, Any]
 ID: Document = {"v": 2, "key": {"_id": 1}, "name": "_id_"}
@@ -451,7 +452,13 @@ def test_a_plan_is_plain_data() -> None:
     assert [one.name for one in plan.of(Step.KEEP, Step.UNDECLARED)] == ["a_1", "c_1"]
     written = json.loads(json.dumps(plan.to_dict()))
     assert written["inSync"] is False
-    assert written["indexes"][1] == {"step": "create", "collection": "users", "name": "b_1", "detail": ""}
+    assert written["indexes"][1] == {
+        "step": "create", "collection": "users", "name": "b_1", "detail": "", "declared": {"key": [["b", 1]]},
+    }  # fmt: skip
+    swapped = planned([index("a", partialFilterExpression={"a": "secret"})], [live(index("a", unique=True))])
+    (one,) = json.loads(json.dumps(swapped.to_dict()))["indexes"]
+    assert one["declared"] == {"key": [["a", 1]], "partial": True}
+    assert one["live"] == {"name": "a_1", "key": [["a", 1]], "unique": True}
 
 
 def test_undeclared_indexes_are_no_drift() -> None:
@@ -494,3 +501,23 @@ def test_times_in_other_zones_are_told_apart() -> None:
     declared = index("a", partialFilterExpression={"at": datetime(2026, 1, 1, tzinfo=UTC)})
     found = live(index("a", partialFilterExpression={"at": datetime(2026, 1, 2)}))
     assert [one.step for one in planned([declared], [found]).indexes] == [Step.SWAP]
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        (index("a", ("b", -1)), "{a: 1, b: -1}"),
+        (index("a", unique=True, sparse=False), "{a: 1}, unique"),
+        (index("a", expireAfterSeconds=7 * 86_400), "{a: 1}, expires after 7 days"),
+        (index("a", expireAfterSeconds=5400), "{a: 1}, expires after 90 min"),
+        (index("a", expireAfterSeconds=3601), "{a: 1}, expires after 3,601 s"),
+        (index(("t", "text"), weights={"t": 3}), "{t: text}, weights"),
+        (
+            index("a", collation={"locale": "en"}, partialFilterExpression={"a": "secret"}),
+            "{a: 1}, collation en, partial",
+        ),
+    ],
+)
+def test_an_index_in_words(document: dict[str, Any], words: str) -> None:
+    """Its key, and what is special about it; no value of a filter."""
+    assert in_words(document) == words

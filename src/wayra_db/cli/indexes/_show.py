@@ -10,7 +10,7 @@ from wayra_db.cli._output import BAD, FAINT, GOOD, WARN, Output, plural
 if TYPE_CHECKING:
     from wayra_db.indexes import IndexResult
     from wayra_db.indexes.checks import Problem
-    from wayra_db.indexes.plan import IndexPlan
+    from wayra_db.indexes.plan import IndexPlan, PlannedIndex
 
 _STYLES = {"keep": GOOD, "undeclared": FAINT, "rebuild": BAD, "drop": BAD}
 _WORDS = {"undeclared": "unknown"}
@@ -23,7 +23,7 @@ def show_plan(output: Output, plan: IndexPlan) -> None:
             [
                 output.style(_WORDS.get(one.step, one.step), _STYLES.get(one.step, WARN)),
                 one.namespace,
-                output.style(one.detail, FAINT),
+                output.style(_detail(one), FAINT),
             ]
             for one in plan.indexes
         ]
@@ -32,12 +32,20 @@ def show_plan(output: Output, plan: IndexPlan) -> None:
         output.line(f"  {output.style('interrupted', WARN)}  {sentence}")
 
 
+def _detail(one: PlannedIndex) -> str:
+    from wayra_db.indexes.spec import in_words
+
+    if one.step == "create":
+        return ", ".join(part for part in (in_words(one.declared), one.detail) if part)
+    return one.detail
+
+
 def show_problems(output: Output, problems: Sequence[Problem]) -> None:
-    """A line a problem, with its samples."""
+    """A line a problem, with its samples. What only production asks a word for is a warning."""
     from wayra_db.indexes.validation import sample_line
 
     for one in problems:
-        word = "wants a word" if one.action else "refused"
+        word = "warning" if one.action else "refused"
         output.line(f"  {output.style(word, WARN if one.action else BAD)}  {one.namespace}: {one.message}")
         for sample in one.samples:
             output.line(f"    {sample_line(sample)}")

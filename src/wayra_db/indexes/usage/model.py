@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-IndexDocument = Mapping[str, Any]
+from wayra_db.indexes.spec import IndexDocument, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,22 +81,16 @@ class LiveIndex:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values. A partial filter may hold values, and is left out."""
-        shown = {key: value for key, value in self.document.items() if key not in _LEFT_OUT}
-        if "partialFilterExpression" in self.document:
-            shown["partial"] = True
         return {
             "collection": self.collection,
             "name": self.name,
-            "index": {**shown, "key": [list(part) for part in self.document["key"].items()]},
+            "index": shown(self.document),
             "declared": self.declared,
             "use": self.use.to_dict(),
             "sizeBytes": self.size_bytes,
             "cachedBytes": self.cached_bytes,
             "shareOfData": round(self.ratio, 4),
         }
-
-
-_LEFT_OUT = frozenset({"v", "ns", "name", "buildUUID", "partialFilterExpression"})
 
 
 class Kind(StrEnum):
