@@ -20,6 +20,9 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any
 
+MOST_FRAMES = 30
+LONGEST_LINE = 200  # characters of code, of a frame
+
 
 class SourceFileError(Exception):
     """A file cannot be read or executed; each caller wraps it into its own error with `path` and `line`."""
@@ -200,3 +203,22 @@ def line_in(error: BaseException, path: Path) -> int | None:
         frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).resolve() == wanted
     ]
     return lines[-1] if lines else None
+
+
+def frames_in(error: BaseException, folder: Path) -> tuple[str, ...]:
+    """The frames of an error's traceback in files below `folder`, the outermost first, each with its line of code.
+
+    Paths begin with the folder's own name. Of a deep recursion the middle is left out.
+    """
+    below = folder.resolve()
+    shown = []
+    for frame in traceback.extract_tb(error.__traceback__):
+        path = Path(frame.filename).resolve()
+        if path.is_relative_to(below):
+            where = path.relative_to(below.parent).as_posix()
+            code = f"\n    {frame.line[:LONGEST_LINE]}" if frame.line else ""
+            shown.append(f'  File "{where}", line {frame.lineno}, in {frame.name}{code}')
+    if len(shown) > MOST_FRAMES:
+        half = MOST_FRAMES // 2
+        shown[half:-half] = [f"  ... {len(shown) - 2 * half} frames ..."]
+    return tuple(shown)

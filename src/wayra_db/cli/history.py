@@ -15,7 +15,10 @@ from wayra_db.cli._output import FAINT, duration, plural
 from wayra_db.cli._run import Run
 from wayra_db.errors import WayraError
 
-SHOWN_APART = {"_id", "format", "at", "epoch", "who", "event", "previous", "digest", "checksum", "seconds", "report"}
+SHOWN_APART = {"_id", "format", "at", "epoch", "who", "event", "previous", "digest", "checksum", "seconds"} | {
+    "report",
+    "traceback",
+}
 
 
 class History(DefaultGroup):

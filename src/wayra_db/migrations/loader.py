@@ -33,7 +33,7 @@ def load_migrations(directory: Path) -> tuple[Migration, ...]:
             raise DuplicateVersionError(
                 f"version {migration.version} stands twice: {other.path.name} and {path.name}",
                 versions=[migration.version],
-                hint="Give the newer file the next free number, in its name and in its `Version:` line.",
+                hint="Give the newer file the next free number: wayra-db migrate renumber.",
             )
     return tuple(found[version] for version in sorted(found))
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from wayra_db import audit, locking
 from wayra_db.environment import Action
@@ -27,11 +27,14 @@ from wayra_db.migrations.model import (
 )
 from wayra_db.migrations.plan import plan_baseline, plan_redo, plan_rollback, plan_up, statuses
 from wayra_db.migrations.revision import current_commit
+from wayra_db.mongo.commands import Command
 
 if TYPE_CHECKING:
     from wayra_db.migrations.autogenerate import DeclaredChanges
     from wayra_db.migrations.runner import Done
     from wayra_db.migrations.scaffold import Kind
+
+MarkAs = Literal["applied", "pending"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,13 +220,21 @@ class MigrationManager:
             )
         return create_from_declarations(self._directory, changes, name)
 
-    def repair(self, version: int, mark_as: Literal["applied", "pending"]) -> None:
+    def repair(self, version: int, mark_as: MarkAs) -> None:
         """Set the state of a version because a person has looked and knows what was done of it.
 
         Runs nothing of the migration. Holds the lock and writes the audit log. Raises VersionNotFoundError.
         """
-        state = RecordState.APPLIED if mark_as == "applied" else RecordState.ROLLED_BACK
-        self._set(self._file(version), state, f"as {mark_as}")
+        if mark_as not in get_args(MarkAs):
+            raise ValueError(f"a version is marked as applied or as pending, not as {mark_as!r}")
+        migration = self._file(version)
+
+        def made(lease: Lease) -> Command:
+            if mark_as == "pending":
+                return history.forget(version)  # as one that never ran; what happened stands in the log
+            return history.marked_applied(migration, epoch=lease.epoch)
+
+        self._repair(migration, f"as {mark_as}", made)
 
     def forget(self, version: int) -> None:
         """Remove the record of a version whose file is gone for good. As `repair`; refused while the file is there."""
@@ -256,7 +267,7 @@ class MigrationManager:
                 version=version,
                 hint="`wayra-db migrate status` lists what is applied.",
             )
-        self._set(migration, RecordState.APPLIED, "edit accepted")
+        self._repair(migration, "edit accepted", lambda lease: history.edit_accepted(migration, epoch=lease.epoch))
 
     def _file(self, version: int) -> Migration:
         migration = next((one for one in self.files() if one.version == version), None)
@@ -268,7 +279,7 @@ class MigrationManager:
             )
         return migration
 
-    def _set(self, migration: Migration, state: RecordState, said: str) -> None:
+    def _repair(self, migration: Migration, said: str, made: Callable[[Lease], Command]) -> None:
         with self._guard.changing(Action.MIGRATE, "migrate repair") as lease:
             lease.write(
                 {
@@ -277,7 +288,7 @@ class MigrationManager:
                     "said": said,
                     "checksum": migration.checksum,
                 },
-                history.repaired(migration, state, epoch=lease.epoch),
+                made(lease),
                 checkpoints.forget(migration.version),
             )
 
