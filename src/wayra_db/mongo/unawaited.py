@@ -69,14 +69,16 @@ class Watch:
         and will throw it away only later.
         """
         is_async = _loop() is not None
-        waiting = next(_held(sys._getframe(1)), None) if held and is_async else None
-        made = self._lost[0] if self._lost else waiting
+        waiting = list(_held(sys._getframe(1))) if held and is_async else []
+        for coroutine in waiting:
+            coroutine.close()  # or whoever is watched when it is thrown away would be told of it
+        made = next(iter([*self._lost, *map(_made, waiting)]), None)
         if made is not None:
             hint = "Write `await` before it." if is_async else "Write the function with `async def`, and `await` it."
             raise made.refused("was never awaited, so it has not run", hint)
         for task in _tasks() - self._tasks:
-            coroutine = task.get_coro()
-            begun = _made(coroutine) if isinstance(coroutine, CoroutineType) else None
+            work = task.get_coro()
+            begun = _made(work) if isinstance(work, CoroutineType) else None
             if begun is not None and task is not asyncio.current_task():
                 task.cancel()
                 raise begun.refused("runs in a task that nobody has awaited", "Write `await` before the task.")
@@ -158,7 +160,7 @@ def _libraries() -> tuple[str, ...]:
     return tuple(str(Path(str(module.__file__)).parent) for module in (pymongo, asyncio))
 
 
-def _held(frame: FrameType | None) -> Iterator[_Made]:
+def _held(frame: FrameType | None) -> Iterator[CoroutineType[Any, Any, Any]]:
     """Coroutines that have not begun, in variables of the user's functions below which this one runs."""
     while frame is not None:
         path = frame.f_code.co_filename
@@ -168,13 +170,12 @@ def _held(frame: FrameType | None) -> Iterator[_Made]:
         frame = frame.f_back
 
 
-def _unbegun(value: Any) -> Iterator[_Made]:
+def _unbegun(value: Any) -> Iterator[CoroutineType[Any, Any, Any]]:
     several = value.values() if isinstance(value, Mapping) else value
     for one in list(several)[:LOOKED_AT] if isinstance(value, (list, tuple, set, dict)) else [value]:
-        if inspect.iscoroutine(one) and inspect.getcoroutinestate(one) == inspect.CORO_CREATED:
-            made = _made(one)
-            if made is not None:
-                yield made
+        begun = not inspect.iscoroutine(one) or inspect.getcoroutinestate(one) != inspect.CORO_CREATED
+        if not begun and _made(one) is not None:
+            yield one
 
 
 def _loop() -> asyncio.AbstractEventLoop | None:

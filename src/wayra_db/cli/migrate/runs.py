@@ -79,7 +79,10 @@ def up(
 @command(parent=migrate, examples=["wayra-db migrate status", "wayra-db migrate status --check"])
 @click.option("--check", is_flag=True, help="Exit with 3 unless every migration is applied.")
 def status(run: Run, check: bool) -> int:
-    """List every migration and its state."""
+    """List every migration and its state.
+
+    Of one that failed it tells the error and the line; with -v also the way to it through your own files.
+    """
     output = run.output
     found = run.project().migrations.status()
     output.document({"migrations": [one.to_dict() for one in found]})
@@ -97,8 +100,12 @@ def status(run: Run, check: bool) -> int:
     ]
     output.table(rows)
     for one in found:
+        if one.traceback and run.given.get("verbose"):
+            output.line(f"  {one.version:04d}")
+            for line in one.traceback.splitlines():
+                output.line(output.style(f"    {line}", FAINT))
         if one.next:
-            output.line(f"  {one.version:04d} → {one.next}")
+            output.line(output.pasteable(f"  {one.version:04d} → {one.next}"))
     pending = [one for one in found if one.verdict != "applied"]
     if not found:
         output.line(
