@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from datetime import UTC, datetime
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -14,6 +15,7 @@ from wayra_db.errors import HistoryMismatchError, InterruptedMigrationError, Ver
 from wayra_db.guard import Guard
 from wayra_db.locking import Lease
 from wayra_db.migrations import checkpoints, history
+from wayra_db.migrations.checking import CheckReport, lint_files, unfinished
 from wayra_db.migrations.loader import load_migrations
 from wayra_db.migrations.model import (
     Checkpoints,
@@ -26,15 +28,20 @@ from wayra_db.migrations.model import (
     Verdict,
 )
 from wayra_db.migrations.plan import plan_baseline, plan_redo, plan_rollback, plan_up, statuses
+from wayra_db.migrations.renumber import Move, apply_moves, plan_moves, read_numbered
 from wayra_db.migrations.revision import current_commit
+from wayra_db.migrations.surroundings import On, Surroundings
 from wayra_db.mongo.commands import Command
 
 if TYPE_CHECKING:
     from wayra_db.migrations.autogenerate import DeclaredChanges
+    from wayra_db.migrations.lint import LintReport
+    from wayra_db.migrations.rehearsal import Rehearsal, RehearsalReport
     from wayra_db.migrations.runner import Done
     from wayra_db.migrations.scaffold import Kind
 
 MarkAs = Literal["applied", "pending"]
+NOTHING_ELSE = Surroundings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +69,27 @@ class MigrationResult:
 class MigrationManager:
     """Plans, runs, rolls back and reports the migrations of one folder on one database.
 
-    Without `with_hooks` the project's own code around runs, `_hooks.py`, is left out.
+    `guard` may be a function that makes it: what needs no database then connects to none. `surroundings` is what else
+    is known of the project. Without `with_hooks` the project's own code around runs, `_hooks.py`, is left out.
     """
 
-    def __init__(self, guard: Guard, directory: Path, *, with_hooks: bool = True) -> None:
-        self._guard = guard
+    def __init__(
+        self,
+        guard: Guard | Callable[[], Guard],
+        directory: Path,
+        *,
+        surroundings: Surroundings = NOTHING_ELSE,
+        with_hooks: bool = True,
+    ) -> None:
+        self._given_guard = guard
         self._directory = directory
+        self._surroundings = surroundings
         self._with_hooks = with_hooks
+
+    @cached_property
+    def _guard(self) -> Guard:
+        given = self._given_guard
+        return given if isinstance(given, Guard) else given()
 
     def files(self) -> tuple[Migration, ...]:
         """The migration files, read without running them or touching the database."""
@@ -191,10 +212,89 @@ class MigrationManager:
             )
         return versions
 
-    def history(self, *, version: int | None = None, newest: int | None = None) -> tuple[dict[str, Any], ...]:
-        """What the audit log says of migrations, the oldest first: of one version, the `newest` entries, or all."""
-        selection = audit.Selection(event="migration", version=version)
+    def history(
+        self,
+        *,
+        version: int | None = None,
+        since: datetime | None = None,
+        user: str | None = None,
+        newest: int | None = None,
+    ) -> tuple[dict[str, Any], ...]:
+        """What the audit log says of migrations, the oldest first: all of it, or only of one version, since a moment
+        (in UTC where it names no time zone), by one user, and of these the `newest` entries. Reads only.
+        """
+        moment = since.replace(tzinfo=UTC) if since is not None and since.tzinfo is None else since
+        selection = audit.Selection(event="migration", version=version, since=moment, user=user)
         return tuple(audit.read_entries(self._guard.deployment, selection, newest=newest))
+
+    def lint(self, paths: Sequence[Path] = (), *, select: Sequence[str] = (), ignore: Sequence[str] = ()) -> LintReport:
+        """What can be said against the migrations, or against the files `paths`, without running them; no database.
+
+        `select` and `ignore` name rules by id or slug. Declarations are executed where a rule asks for them. Raises
+        ConfigError for an unknown rule.
+        """
+        return lint_files(self._directory, self._surroundings, paths, select=select, ignore=ignore)
+
+    def check(self, *, live: bool = False) -> CheckReport:
+        """What stands in the way of a merge: what the linter finds, without a database; with `live` also what is
+        pending on the database, and where it differs from the declarations. Reads only.
+        """
+        report = self.lint()
+        if not live:
+            return CheckReport(report)
+        drift = self._surroundings.drift
+        return CheckReport(report, unfinished(self.status()), tuple(drift()) if drift else ())
+
+    def plan_renumber(self, paths: Sequence[Path] = ()) -> tuple[Move, ...]:
+        """Which files `renumber` would give which numbers. Needs no database, writes nothing."""
+        return plan_moves(read_numbered(self._directory), paths)
+
+    def renumber(self, paths: Sequence[Path] = ()) -> tuple[Move, ...]:
+        """Put the files in order after a merge, and name the newest in `latest.txt`; returns what was renamed.
+
+        Of two files with one version, the one that was created later goes behind all others; the files `paths` go there
+        in any case. Needs no database, overwrites nothing. Raises VersionNotFoundError for a path that is none.
+        """
+        moves = self.plan_renumber(paths)
+        apply_moves(self._directory, moves)
+        return moves
+
+    def rehearsal(self, *, on: On = "same") -> Rehearsal:
+        """The rehearsal of the pending migrations, to be planned, shown and run.
+
+        On the same deployment the server copies by itself, and times are those of the real hardware; the user needs
+        readWriteAnyDatabase and dbAdminAnyDatabase there. On the embedded server nothing is written to the deployment,
+        and what is copied leaves it, which production does not allow.
+        """
+        from wayra_db.migrations.rehearsal import Rehearsal
+
+        around = self._surroundings
+        if on not in get_args(On):
+            raise ValueError(f"a rehearsal is on the same deployment or on the embedded server, not on {on!r}")
+        target = self._guard.deployment
+        if on == "embedded":
+            if around.embedded is None:
+                raise ValueError("this manager belongs to no project, so it knows no embedded server")
+            target = around.embedded()
+        return Rehearsal(self._guard, self._directory, target, around.demands() if around.demands else None)
+
+    def rehearse(
+        self,
+        *,
+        sample: int | None = None,
+        crash: bool = False,
+        to: int | None = None,
+        on: On = "same",
+        keep: bool = False,
+    ) -> RehearsalReport:
+        """Run the pending migrations on a copy of the database, which is only read, and report what was found.
+
+        All documents of the collections that they touch are copied, or a `sample` of so many each, always the same.
+        Each migration is run up, down and up again, up to version `to`, and with `crash` killed at its server commands.
+        The copy is dropped at the end unless `keep`. See `Rehearsal` for what it writes and raises.
+        """
+        rehearsal = self.rehearsal(on=on)
+        return rehearsal.run(rehearsal.plan(sample=sample, to=to), crash=crash, keep=keep)
 
     def create(self, name: str, *, kind: Kind = "data", is_async: bool = False) -> Path:
         """Write the next migration file from the template of its kind; needs no database."""

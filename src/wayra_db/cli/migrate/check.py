@@ -23,7 +23,7 @@ def check(run: Run, live: bool, strict: bool) -> int:
     from wayra_db.migrations.lint import render_text
 
     output = run.output
-    report = run.project().check(live=live)
+    report = run.project().migrations.check(live=live)
     output.document(report.to_dict())
     if report.lint.findings:
         output.line(render_text(report.lint))
