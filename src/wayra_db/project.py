@@ -380,6 +380,8 @@ class Project:
         The holder's transaction is ended and it can record nothing more; an index build that it has asked the server
         for goes on. Writes the audit log.
         """
+        from wayra_db.migrations import checkpoints
+
         self.guard.require(Action.RELEASE_LOCK)
         held = locking.read_state(self.deployment)
         if held is None or held.holder is None:
@@ -387,13 +389,14 @@ class Project:
         notify(self._observer, SecurityEvent(Action.RELEASE_LOCK.value, "allowed", self.settings.environment.value, ""))
         with locking.acquire(
             self.deployment,
-            "lock release",
+            locking.RELEASE,
             lease_seconds=self.settings.lock_lease_seconds,
             timeout_seconds=0,
             observer=self._observer,
             force=True,
         ) as lease:
-            lease.write({"event": "lock released by force", "holder": held.holder, "host": held.host})
+            released = {"event": "lock released by force", "holder": held.holder, "host": held.host}
+            lease.write(released, checkpoints.fence(lease.epoch))
         return held
 
     def require_before_connecting(self, action: Action) -> None:

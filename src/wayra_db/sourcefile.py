@@ -38,6 +38,8 @@ class SourceFileError(Exception):
 class FunctionHeader:
     """A function at the top level of a file: where it stands, if it is `async`, how many arguments it can take, and
     whether it has a `yield`, so that calling it would run nothing.
+
+    `unfilled` names the arguments that it asks for and that a call with two positional ones leaves out.
     """
 
     name: str
@@ -45,6 +47,7 @@ class FunctionHeader:
     is_async: bool
     positional: int
     yields: bool = False
+    unfilled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +125,15 @@ def parse(path: Path) -> ParsedFile:
 def _header(node: ast.FunctionDef | ast.AsyncFunctionDef, *, yields: bool) -> FunctionHeader:
     arguments = node.args
     positional = 100 if arguments.vararg else len(arguments.posonlyargs) + len(arguments.args)
-    return FunctionHeader(node.name, node.lineno, isinstance(node, ast.AsyncFunctionDef), positional, yields)
+    is_async = isinstance(node, ast.AsyncFunctionDef)
+    return FunctionHeader(node.name, node.lineno, is_async, positional, yields, _unfilled(arguments))
+
+
+def _unfilled(arguments: ast.arguments) -> tuple[str, ...]:
+    in_order = [*arguments.posonlyargs, *arguments.args]
+    required = in_order[: len(in_order) - len(arguments.defaults)][2:]
+    keywords = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    return tuple(one.arg for one in [*required, *(one for one, default in keywords if default is None)])
 
 
 def _yields(function: ast.AST) -> bool:

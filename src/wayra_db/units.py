@@ -218,9 +218,8 @@ class UnitRunner:
         except DuplicateKeyError as error:
             if _is_log_conflict(error):
                 self._lease.check()
-                raise LockLostError(
-                    "another runner has taken over; nothing of this unit was kept", epoch=self._lease.epoch
-                ) from error
+                taken = "another runner has taken over; nothing of this unit was kept"
+                raise self._lease.why_lost(LockLostError(taken, epoch=self._lease.epoch)) from error
             raise
         except PyMongoError as error:
             if not error.has_error_label("UnknownTransactionCommitResult") or not attempt.entry:

@@ -10,7 +10,7 @@ import pytest
 from pymongo.database import Database
 
 from tests.support import Sandbox
-from wayra_db.errors import CancelledError, EditedFileError, MigrationFailedError
+from wayra_db.errors import CancelledError, EditedFileError, LockLostError, MigrationFailedError
 from wayra_db.stopping import Stop
 from wayra_db.testing import TemporaryServer
 
@@ -265,3 +265,46 @@ def test_what_is_awaited_later_is_no_mistake(sandbox: Sandbox, wayra_database: D
     with sandbox.open() as project:
         assert project.migrations.up().versions == (1,)
     assert wayra_database.things.distinct("_id") == [1, 2]
+
+
+# --- a lock that is taken away by force ----------------------------------------------------------------------------
+
+FORCE = """
+import threading
+
+from wayra_db import Project
+
+done = []
+
+def release(name):
+    def work():
+        with Project.open(FOLDER, environ={"MONGODB_URI": URI, "WAYRA_DATABASE": name}) as project:
+            project.release_lock()
+    if not done:
+        done.append(1)
+        somebody = threading.Thread(target=work)  # the session is bound in this one
+        somebody.start()
+        somebody.join()
+"""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "db.things.insert_one({'_id': 9})\nrelease(db.name)",
+        f"{BATCHED}    release(db.name)",
+        "db.others.create_index('n')\nrelease(db.name)",
+    ],
+)
+def test_a_runner_hears_that_its_lock_was_released_by_force(
+    sandbox: Sandbox, wayra_database: Documents, body: str
+) -> None:
+    """Who did it and when, whichever way the migration runs; and nothing more of it is recorded."""
+    things(wayra_database, 4)
+    force = FORCE.replace("FOLDER", repr(str(sandbox.folder))).replace(": URI", f": {sandbox.uri!r}")
+    sandbox.write("migrations/_force.py", force)
+    write(sandbox, body, head="from _force import release")
+    with sandbox.open(adopt=True) as project, pytest.raises(LockLostError, match=r"taken away by force: .+ on .+ at"):
+        project.migrations.up()
+    assert "migration applied" not in [entry["event"] for entry in logged(wayra_database)]
+    assert wayra_database.things.count_documents({"n": 1}) + wayra_database.things.count_documents({"_id": 9}) == 0

@@ -118,8 +118,7 @@ class Run:
 
     def batches(self, collection: str, conditions: Mapping[str, Any], *, size: int, key: str) -> Batches:
         """The next walk of this migration; its place among them is what its checkpoint is found by."""
-        if not 1 <= size <= LARGEST_SIZE:
-            raise BatchesError(f"ctx.batches takes a size from 1 to {LARGEST_SIZE:,}, not {size!r}")
+        _require_arguments(collection, conditions, size, key)
         walk = _Walk(self, len(self.walks) + 1, collection, conditions, size=size, key=key)
         self.walks.append(walk)
         return Batches(walk, self.port)
@@ -133,6 +132,29 @@ class Run:
                     f"{walk.point.describe()}",
                     hint="Let the loop run to its end; to skip documents, say so in the filter.",
                 )
+
+
+def _require_arguments(collection: Any, conditions: Any, size: Any, key: Any) -> None:
+    """Raise BatchesError for what a migration's author has mixed up."""
+    if not isinstance(collection, str) or not collection:
+        raise BatchesError(
+            f"ctx.batches takes the name of a collection, not {type(collection).__name__}",
+            hint='Write it as text: ctx.batches("users", ...).',
+        )
+    if not isinstance(conditions, Mapping):
+        raise BatchesError(
+            f"ctx.batches takes a filter as a dictionary, not {type(conditions).__name__}",
+            hint='Write it like {"role": "user"}; leave it out for all documents.',
+        )
+    if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= LARGEST_SIZE:
+        raise BatchesError(
+            f"ctx.batches takes a size from 1 to {LARGEST_SIZE:,}, not {size!r}",
+            hint="Write a whole number of documents: size=1000.",
+        )
+    if not isinstance(key, str) or not key:
+        raise BatchesError(
+            f"ctx.batches takes one field as its key, not {key!r}", hint='Leave `key` out to go by "_id".'
+        )
 
 
 class Batches:

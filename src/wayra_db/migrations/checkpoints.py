@@ -123,6 +123,11 @@ def check_advanced(reply: Mapping[str, Any], *, epoch: int) -> None:
         )
 
 
+def fence(epoch: int) -> commands.Command:
+    """The command after which no holder of an earlier epoch can move any checkpoint, though nobody adopts it yet."""
+    return {"update": COLLECTION, "updates": [{"q": {}, "u": {"$max": {"epoch": epoch}}, "multi": True}]}
+
+
 def forget(version: int) -> commands.Command:
     """The command that forgets how far a version is, once that no longer matters."""
     return {"delete": COLLECTION, "deletes": [{"q": {"version": version}, "limit": 0}]}

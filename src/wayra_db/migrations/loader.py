@@ -102,6 +102,13 @@ def _direction(parsed: ParsedFile, name: str, *, other: str, plain: bool) -> Dir
         raise MigrationLoadError(
             f"`{name}` takes no database", path=parsed.path, line=function.line, hint=f"Write `def {name}(db): ...`."
         )
+    if function.unfilled:
+        raise MigrationLoadError(
+            f"`{name}` asks for `{function.unfilled[0]}`, and it is called with the database and the context alone",
+            path=parsed.path,
+            line=function.line,
+            hint=f"Write `def {name}(db): ...` or `def {name}(db, ctx): ...`.",
+        )
     if function.yields:
         raise MigrationLoadError(
             f"`{name}` has a `yield`, so calling it would run nothing",

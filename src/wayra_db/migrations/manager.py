@@ -15,6 +15,7 @@ from wayra_db.errors import HistoryMismatchError, InterruptedMigrationError, Ver
 from wayra_db.guard import Guard
 from wayra_db.locking import Lease
 from wayra_db.migrations import checkpoints, history
+from wayra_db.migrations.arguments import require_count, require_duration, require_version
 from wayra_db.migrations.checking import CheckReport, lint_files, unfinished
 from wayra_db.migrations.loader import load_migrations
 from wayra_db.migrations.model import (
@@ -112,6 +113,7 @@ class MigrationManager:
         group: bool = False,
     ) -> MigrationPlan:
         """What `up` would run now. Reads only; raises what `up` would refuse."""
+        _require(to=to, steps=steps)
         chosen: dict[str, Any] = {"to": to, "steps": steps, "allow_out_of_order": allow_out_of_order, "group": group}
         return self._planned(plan_up, self.files(), **chosen)
 
@@ -140,6 +142,8 @@ class MigrationManager:
         what it raises stops the run. Raises RefusedError, LockHeldError, HistoryMismatchError,
         InterruptedMigrationError, GroupError, MigrationLoadError, MigrationFailedError, HookFailedError.
         """
+        _require(to=to, steps=steps)
+        require_duration("max_duration_seconds", max_duration_seconds)
         chosen: dict[str, Any] = {"to": to, "steps": steps, "allow_out_of_order": allow_out_of_order, "group": group}
         plan = partial(self._planned, plan_up, self.files(), **chosen)
         if not self._has_steps(plan):
@@ -152,6 +156,7 @@ class MigrationManager:
 
     def plan_rollback(self, *, version: int | None = None, steps: int | None = None) -> MigrationPlan:
         """What `rollback` would undo now. Reads only; raises what `rollback` would refuse."""
+        _require(version=version, steps=steps)
         return self._planned(plan_rollback, self.files(), version=version, steps=steps)
 
     def rollback(
@@ -169,6 +174,8 @@ class MigrationManager:
         """
         if (version is None) + (steps is None) + (not everything) != 2:
             raise ValueError("say what to roll back: exactly one of version, steps or everything")
+        _require(version=version, steps=steps)
+        require_duration("max_duration_seconds", max_duration_seconds)
         self._guard.require(Action.ROLLBACK)
         plan = partial(self._planned, plan_rollback, self.files(), version=version, steps=steps)
         if not self._has_steps(plan):
@@ -181,6 +188,7 @@ class MigrationManager:
 
     def plan_redo(self, *, version: int | None = None, steps: int | None = None) -> tuple[MigrationPlan, MigrationPlan]:
         """What `redo` would undo, and what it would apply again. Reads only; raises what `redo` would refuse."""
+        _require(version=version, steps=steps)
         records, _ = self._known()
         return plan_redo(self.files(), records, transactions=self._transactions, version=version, steps=steps)
 
@@ -188,6 +196,7 @@ class MigrationManager:
         """Undo migrations as `rollback` does and apply the same ones again, under one lock: the last one, the last
         `steps`, or `version` and all above it.
         """
+        _require(version=version, steps=steps)
         steps = 1 if version is None and steps is None else steps
         self._guard.require(Action.ROLLBACK)
         if not self.plan_redo(version=version, steps=steps)[0].steps:
@@ -202,6 +211,7 @@ class MigrationManager:
 
         Holds the lock and writes the audit log. Raises HistoryMismatchError when anything has been run here.
         """
+        _require(version=version)
         plan_baseline(self.files(), history.read_records(self._guard.deployment), version=version)
         with self._guard.changing(Action.MIGRATE, "migrate baseline") as lease:
             chosen = plan_baseline(self.files(), history.read_records(self._guard.deployment), version=version)
@@ -223,6 +233,8 @@ class MigrationManager:
         """What the audit log says of migrations, the oldest first: all of it, or only of one version, since a moment
         (in UTC where it names no time zone), by one user, and of these the `newest` entries. Reads only.
         """
+        _require(version=version)
+        require_count("newest", newest)
         moment = since.replace(tzinfo=UTC) if since is not None and since.tzinfo is None else since
         selection = audit.Selection(event="migration", version=version, since=moment, user=user)
         return tuple(audit.read_entries(self._guard.deployment, selection, newest=newest))
@@ -338,6 +350,7 @@ class MigrationManager:
 
     def forget(self, version: int) -> None:
         """Remove the record of a version whose file is gone for good. As `repair`; refused while the file is there."""
+        _require(version=version)
         if any(migration.version == version for migration in self.files()):
             raise VersionNotFoundError(
                 f"the file of version {version} is there, so its record stays",
@@ -370,6 +383,7 @@ class MigrationManager:
         self._repair(migration, "edit accepted", lambda lease: history.edit_accepted(migration, epoch=lease.epoch))
 
     def _file(self, version: int) -> Migration:
+        _require(version=version)
         migration = next((one for one in self.files() if one.version == version), None)
         if migration is None:
             raise VersionNotFoundError(
@@ -428,3 +442,10 @@ class MigrationManager:
         return MigrationResult(
             plan.direction, run_plan(plan, self._guard, lease, commit=commit, with_hooks=self._with_hooks)
         )
+
+
+def _require(*, to: object = None, version: object = None, steps: object = None) -> None:
+    """Refuse what can be no version and no number of migrations."""
+    require_version("to", to)
+    require_version("version", version)
+    require_count("steps", steps)

@@ -18,6 +18,7 @@ from wayra_db.errors import (
     ConnectionFailedError,
     GroupError,
     LockError,
+    LockLostError,
     MigrationFailedError,
     MigrationLoadError,
     WayraError,
@@ -155,6 +156,8 @@ class _Run:
         notify(guard.observer, UnitStarted("migration", name, step.direction, step.atomic))
         try:
             written = self._atomically(step, function) if step.atomic else self._stepwise(step, function)
+        except LockLostError as error:
+            raise self._lease.why_lost(error) from error.__cause__
         except (LockError, ConnectionFailedError):
             raise
         except CancelledError as error:
