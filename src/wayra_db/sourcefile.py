@@ -21,7 +21,6 @@ from types import MappingProxyType, ModuleType
 from typing import Any
 
 MOST_FRAMES = 30
-LONGEST_LINE = 200  # characters of code, of a frame
 
 
 class SourceFileError(Exception):
@@ -217,7 +216,7 @@ def line_in(error: BaseException, path: Path) -> int | None:
 
 
 def frames_in(error: BaseException, folder: Path) -> tuple[str, ...]:
-    """The frames of an error's traceback in files below `folder`, the outermost first, each with its line of code.
+    """The frames of an error's traceback in files below `folder`, the outermost first, without their lines of code.
 
     Paths begin with the folder's own name. Of a deep recursion the middle is left out.
     """
@@ -227,8 +226,7 @@ def frames_in(error: BaseException, folder: Path) -> tuple[str, ...]:
         path = Path(frame.filename).resolve()
         if path.is_relative_to(below):
             where = path.relative_to(below.parent).as_posix()
-            code = f"\n    {frame.line[:LONGEST_LINE]}" if frame.line else ""
-            shown.append(f'  File "{where}", line {frame.lineno}, in {frame.name}{code}')
+            shown.append(f'  File "{where}", line {frame.lineno}, in {frame.name}')
     if len(shown) > MOST_FRAMES:
         half = MOST_FRAMES // 2
         shown[half:-half] = [f"  ... {len(shown) - 2 * half} frames ..."]

@@ -12,10 +12,11 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from wayra_db import audit
+from wayra_db import audit, sourcefile
 from wayra_db.errors import LockLostError, WayraError
 from wayra_db.locking import Lease
 from wayra_db.mongo import commands
@@ -324,6 +325,13 @@ def _shortened(text: str) -> str:
     """On one line, and short enough to be stored and read whatever an exception holds."""
     line = " ".join(text[: 10 * LONGEST_TEXT].split())
     return line if len(line) <= LONGEST_TEXT else f"{line[:LONGEST_TEXT]}..."
+
+
+def line_of(error: BaseException, path: Path) -> int | None:
+    """The line of a unit's file that its exception is about, None where that is not known."""
+    if isinstance(error, NotAwaitedError) and error.path is not None:
+        return error.line if error.path.resolve() == path.resolve() else None
+    return sourcefile.line_in(error, path)
 
 
 def advice(error: BaseException) -> str:

@@ -31,7 +31,7 @@ def test_status_tells_error_and_line_and_with_v_the_way(sandbox: Sandbox, cli: C
     assert "ValueError: no; nothing of it was kept" in plain
     assert "File" not in plain
     told = cli("migrate", "status", "-v").stdout
-    assert "      File \"migrations/0003_step.py\", line 3, in up\n        raise ValueError('no')\n" in told
+    assert '      File "migrations/0003_step.py", line 3, in up\n    ValueError: no\n' in told
     document = cli("migrate", "status", "--json").document["migrations"][2]
     assert (document["error"], document["line"]) == ("ValueError: no", 3)
     assert document["traceback"] == failed.document["traceback"]

@@ -11,8 +11,7 @@ from wayra_db import sourcefile
 from wayra_db.errors import MigrationFailedError
 from wayra_db.migrations.batches import OtherWalkError
 from wayra_db.migrations.model import PlannedStep
-from wayra_db.mongo.unawaited import NotAwaitedError
-from wayra_db.units import advice, describe
+from wayra_db.units import advice, describe, line_of
 
 LONGEST_TRACEBACK = 8000  # characters; it is stored with the record
 LINKS = 5  # exceptions of a chain
@@ -27,7 +26,7 @@ def facts_of(step: PlannedStep, error: BaseException) -> dict[str, Any]:
     """What the history and the log hold of a failure: `error`, `line` and `traceback`, without values of documents."""
     known = {
         "error": describe(error, with_values=False),
-        "line": _line_of(step, error),
+        "line": line_of(error, step.migration.path),
         "traceback": traceback_of(error, step.migration.path.parent),
         "otherWalk": isinstance(error, OtherWalkError),
     }
@@ -37,7 +36,7 @@ def facts_of(step: PlannedStep, error: BaseException) -> dict[str, Any]:
 def traceback_of(error: BaseException, folder: Path) -> str:
     """The way to an error through the files below `folder`, the first cause first; empty where it touched none.
 
-    Lines of code and no values: what the driver says of an error, which may quote documents, is left out.
+    Places and no values: code may hold those too, and what the driver says of an error may quote documents.
     """
     parts = []
     for one in reversed(list(itertools.islice(_chain(error), LINKS))):
@@ -57,18 +56,11 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
-def _line_of(step: PlannedStep, error: BaseException) -> int | None:
-    """The line of the migration's file that matters, None where that is not known."""
-    if isinstance(error, NotAwaitedError) and error.path is not None:
-        return error.line if error.path.resolve() == step.migration.path.resolve() else None
-    return sourcefile.line_in(error, step.migration.path)
-
-
 def failure_of(
     step: PlannedStep, error: BaseException, done: Sequence[int], *, with_values: bool
 ) -> MigrationFailedError:
     """The error to raise for what a migration raised; `done` are the versions before it."""
-    migration, line = step.migration, _line_of(step, error)
+    migration, line = step.migration, line_of(error, step.migration.path)
     where = f"{migration.path}:{line}" if line else str(migration.path)
     said = describe(error, with_values=with_values).removeprefix(f"{where}: ")
     return MigrationFailedError(
