@@ -261,7 +261,7 @@ def test_in_a_group_the_one_that_does_not_await_is_told(
     sandbox.migration(2, f"{'await ' if is_async else ''}db.things.insert_one({{'_id': 2}})", is_async=is_async)
     with sandbox.open() as project, pytest.raises(MigrationFailedError, match="was never awaited") as caught:
         project.migrations.up(group=True)
-    assert (caught.value.failed, caught.value.path, caught.value.line) == (1, path, 4)
+    assert (caught.value.failed, caught.value.path, caught.value.line) == (1, path, 3)
     assert wayra_database.things.count_documents({}) == 0
 
 
