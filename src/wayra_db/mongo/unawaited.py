@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import sys
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from types import CoroutineType, FrameType
 from typing import Any
@@ -24,7 +26,7 @@ from wayra_db.errors import WayraError
 DEPTH = 8  # frames from where a coroutine is made out to the user's own line
 LOOKED_AT = 10_000  # so many elements of a list in a variable
 
-_OWN = str(Path(__file__).parent.parent)
+_OWN = f"{Path(__file__).parent.parent}{os.sep}"
 
 
 class NotAwaitedError(WayraError):
@@ -157,7 +159,7 @@ def _is_library(path: str) -> bool:
 def _libraries() -> tuple[str, ...]:
     import pymongo
 
-    return tuple(str(Path(str(module.__file__)).parent) for module in (pymongo, asyncio))
+    return tuple(f"{Path(str(module.__file__)).parent}{os.sep}" for module in (pymongo, asyncio))
 
 
 def _held(frame: FrameType | None) -> Iterator[CoroutineType[Any, Any, Any]]:
@@ -171,8 +173,8 @@ def _held(frame: FrameType | None) -> Iterator[CoroutineType[Any, Any, Any]]:
 
 
 def _unbegun(value: Any) -> Iterator[CoroutineType[Any, Any, Any]]:
-    several = value.values() if isinstance(value, Mapping) else value
-    for one in list(several)[:LOOKED_AT] if isinstance(value, (list, tuple, set, dict)) else [value]:
+    several = value.values() if isinstance(value, dict) else value
+    for one in islice(several, LOOKED_AT) if isinstance(value, (list, tuple, set, dict)) else (value,):
         begun = not inspect.iscoroutine(one) or inspect.getcoroutinestate(one) != inspect.CORO_CREATED
         if not begun and _made(one) is not None:
             yield one
