@@ -22,7 +22,7 @@ WayraError
 │   ├── GroupError(versions)
 │   ├── VersionNotFoundError(version)
 │   ├── IrreversibleMigrationError(version)
-│   ├── MigrationFailedError(applied, failed, path, line)
+│   ├── MigrationFailedError(applied, failed, path, line, traceback)
 │   └── HookFailedError(path, line)
 ├── SeedError
 │   ├── SeedLoadError(path, line)
@@ -295,7 +295,7 @@ class IrreversibleMigrationError(MigrationError):
 
 
 class MigrationFailedError(MigrationError):
-    """The user's migration raised; `applied` lists the versions that were done before it, `failed` is its own."""
+    """The user's migration raised; `applied` are the versions before it, `traceback` the way through its own files."""
 
     def __init__(
         self,
@@ -305,6 +305,7 @@ class MigrationFailedError(MigrationError):
         failed: int,
         path: Path,
         line: int | None = None,
+        traceback: str = "",
         hint: str = "",
     ) -> None:
         super().__init__(message, hint=hint)
@@ -312,6 +313,7 @@ class MigrationFailedError(MigrationError):
         self.failed = failed
         self.path = path
         self.line = line
+        self.traceback = traceback
 
 
 class HookFailedError(MigrationError):

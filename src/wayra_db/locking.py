@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 COLLECTION = "_wayra_lock"
 KEY = "lock"
+RELEASE = "lock release"  # what somebody is at who takes the lock away from its holder
 
 logger = logging.getLogger("wayra_db")
 
@@ -95,6 +96,7 @@ class LockState:
             "what": self.what,
             "expiresAt": self.expires_at.isoformat() if self.expires_at else None,
             "expired": self.expired,
+            "died": self.died,
         }
 
 
@@ -415,10 +417,32 @@ class Lease:
             self._lost = True
 
     def _lost_error(self) -> LockLostError:
+        return self.why_lost(
+            LockLostError(
+                "the lock on this database was lost: this process was paused or cut off for longer than its lease",
+                epoch=self.epoch,
+                hint="Nothing was recorded after that. See `wayra-db status`, then run the command again.",
+            )
+        )
+
+    def why_lost(self, error: LockLostError) -> LockLostError:
+        """`error`, or one that says who took the lock away by force and when, where the log knows; one read."""
+        from pymongo.errors import PyMongoError
+
+        log = self._deployment.metadata[audit.COLLECTION]
+        by_force = {"_id": {"$gt": self._head.sequence}, "epoch": self.epoch + 1, "what": RELEASE}
+        try:
+            entry = log.find_one(by_force, sort=[("_id", 1)])
+        except PyMongoError:
+            return error
+        if entry is None:
+            return error
+        who = entry["who"]
         return LockLostError(
-            "the lock on this database was lost: this process was paused or cut off for longer than its lease",
+            f"the lock on this database was taken away by force: {who['user']} on {who['host']} released it at "
+            f"{entry['at']:%Y-%m-%d %H:%M:%S} UTC",
             epoch=self.epoch,
-            hint="Nothing was recorded after that. See `wayra-db status`, then run the command again.",
+            hint="Nothing was recorded after that. Ask why, see `wayra-db status`, then run the command again.",
         )
 
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from wayra_db import locking, meta, sourcefile
+from wayra_db import declared, locking, meta, sourcefile
 from wayra_db.environment import Action, Allowed, require
 from wayra_db.environment import check as decide
 from wayra_db.errors import (
     ConnectionFailedError,
-    DeclarationError,
     RefusedError,
     WayraError,
 )
@@ -35,41 +34,19 @@ if TYPE_CHECKING:
     from wayra_db.health.collections import CollectionStats
     from wayra_db.health.facts import Facts
     from wayra_db.indexes import IndexManager
-    from wayra_db.indexes.plan import PlannedIndex
     from wayra_db.initializer import DatabaseInitializer
     from wayra_db.maintenance import Maintenance
     from wayra_db.migrations import MigrationManager
-    from wayra_db.migrations.autogenerate import DeclaredChanges, IndexChange
-    from wayra_db.migrations.lint import LintReport
+    from wayra_db.migrations.autogenerate import DeclaredChanges
     from wayra_db.migrations.manager import MigrationResult
     from wayra_db.migrations.model import MigrationPlan
-    from wayra_db.migrations.rehearsal import Declared, Rehearsal, RehearsalReport
+    from wayra_db.schema.collection import Collection as Declared
     from wayra_db.schema.live import LiveCollection
     from wayra_db.schema.manager import SchemaManager
     from wayra_db.seeds import SeedManager
     from wayra_db.server import EmbeddedServer
 
 T = TypeVar("T")
-
-# Where a rehearsal makes its copy: beside the database itself, or on the project's embedded server.
-On = Literal["same", "embedded"]
-
-
-@dataclass(frozen=True, slots=True)
-class CheckReport:
-    """What `Project.check` found: the linter's report, what is not applied, what is not as declared."""
-
-    lint: LintReport
-    unfinished: tuple[str, ...] = ()
-    drift: tuple[str, ...] = ()
-
-    def is_clean(self, *, strict: bool = False) -> bool:
-        """Whether nothing stands in the way; with `strict` a linter's warning does."""
-        return self.lint.is_clean(strict=strict) and not self.unfinished and not self.drift
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return {"lint": self.lint.to_dict(), "unfinished": list(self.unfinished), "drift": list(self.drift)}
 
 
 class Project:
@@ -198,17 +175,38 @@ class Project:
     @cached_property
     def schema(self) -> SchemaManager:
         """Declared collections against live ones."""
-        from wayra_db.schema.loader import load_collections
         from wayra_db.schema.manager import SchemaManager
 
-        return SchemaManager(self.guard, load_collections(self.settings.collections_dir))
+        return SchemaManager(self.guard, self._load_collections())
 
     @cached_property
     def migrations(self) -> MigrationManager:
-        """The migration manager."""
+        """The migration manager. What needs no database, such as `lint`, connects to none."""
         from wayra_db.migrations import MigrationManager
+        from wayra_db.migrations.surroundings import Surroundings
 
-        return MigrationManager(self.guard, self.settings.migrations_dir)
+        folder = self.settings.collections_dir
+        surroundings = Surroundings(
+            collections=lambda: self._load_collections() if folder.is_dir() else None,
+            demands=lambda: declared.demands(self.schema, self.indexes) if folder.is_dir() else None,
+            drift=self._drift,
+            embedded=self._embedded_deployment,
+        )
+        return MigrationManager(lambda: self.guard, self.settings.migrations_dir, surroundings=surroundings)
+
+    def _drift(self) -> tuple[str, ...]:
+        """What of the live database is not as declared, a sentence each."""
+        from wayra_db.overview import index_summary, schema_summary
+        from wayra_db.schema.live import read_collections
+
+        found = read_collections(self.deployment)
+        schema, indexes = schema_summary(self, found), index_summary(self, found)
+        return (*schema.drift, *schema.conflicts, *indexes.drift)
+
+    def _load_collections(self) -> Sequence[Declared]:
+        from wayra_db.schema.loader import load_collections
+
+        return load_collections(self.settings.collections_dir)
 
     @cached_property
     def seeds(self) -> SeedManager:
@@ -284,36 +282,6 @@ class Project:
             diagnose=self.doctor,
         )
 
-    def rehearsal(self, *, on: On = "same") -> Rehearsal:
-        """The rehearsal of the pending migrations, to be planned, shown and run.
-
-        On the same deployment the server copies by itself, and times are those of the real hardware; the user needs
-        readWriteAnyDatabase and dbAdminAnyDatabase there. On the embedded server nothing is written to the deployment,
-        and what is copied leaves it, which production does not allow.
-        """
-        from wayra_db.migrations.rehearsal import Rehearsal
-
-        target = self.deployment if on == "same" else self._embedded_deployment()
-        return Rehearsal(self.guard, self.settings.migrations_dir, target, self._declared())
-
-    def rehearse(
-        self,
-        *,
-        sample: int | None = None,
-        crash: bool = False,
-        to: int | None = None,
-        on: On = "same",
-        keep: bool = False,
-    ) -> RehearsalReport:
-        """Run the pending migrations on a copy of the database, which is only read, and report what was found.
-
-        All documents of the collections that they touch are copied, or a `sample` of so many each, always the same.
-        Each migration is run up, down and up again, up to version `to`, and with `crash` killed at its server commands.
-        The copy is dropped at the end unless `keep`. See `Rehearsal` for what it writes and raises.
-        """
-        rehearsal = self.rehearsal(on=on)
-        return rehearsal.run(rehearsal.plan(sample=sample, to=to), crash=crash, keep=keep)
-
     def _embedded_deployment(self) -> Deployment:
         """The project's embedded server, whatever database the settings name."""
         if self._client is None and self.settings.uses_embedded_server:
@@ -338,57 +306,9 @@ class Project:
         self._resources.callback(deployment.close)
         return deployment
 
-    def _declared(self) -> Declared:
-        """The validators and unique indexes that are declared and not live as declared."""
-        from wayra_db.indexes.plan import Step
-        from wayra_db.migrations.rehearsal import Declared, DeclaredIndex, DeclaredValidator
-
-        if not self.settings.collections_dir.is_dir():
-            return Declared()
-        plan = self.schema.plan()
-        differing = {one.collection for one in plan.change} | {one.name for one in plan.create}
-        validators = []
-        for collection in self.schema.collections:
-            options = collection.create_options()
-            if collection.name in differing and options.get("validator") and options.get("validationLevel") != "off":
-                validators.append(
-                    DeclaredValidator(
-                        collection.name,
-                        options["validator"],
-                        options.get("validationLevel", "strict"),
-                        options.get("validationAction", "error"),
-                    )
-                )
-        coming = self.indexes.plan().of(Step.CREATE, Step.WAIT, Step.CONVERT, Step.SWAP, Step.REBUILD)
-        indexes = [DeclaredIndex(one.collection, one.document) for one in coming if one.document.get("unique")]
-        return Declared(tuple(validators), tuple(indexes))
-
     def declared_changes(self) -> DeclaredChanges:
         """What a migration would have to do to make the database as declared. Reads only."""
-        from wayra_db.indexes.asking import ask
-        from wayra_db.indexes.live import read_indexes
-        from wayra_db.indexes.plan import Rules, Step, open_questions, plan_indexes
-        from wayra_db.migrations.autogenerate import compare
-        from wayra_db.schema.live import read_collections
-
-        declared = self.schema.collections
-        live = read_collections(self.deployment)
-        # A view has no indexes to ask for; that it is one is a difference of its own.
-        indexed = [one for one in declared if one.name not in live or live[one.name].kind != "view"]
-        documents = {one.name: one.index_documents() for one in indexed}
-        found = read_indexes(self.deployment, documents)
-        collations = {one.name: one.create_options().get("collation") for one in indexed}
-        questions = open_questions(documents, found, collations)
-        # A migration also runs where the live index is missing, so it builds one anew instead of making it unique.
-        rules = Rules(converts=False, answers=ask(self.deployment, questions) if questions else {})
-        plan = plan_indexes(documents, found, collations, rules)
-        differing = (Step.CREATE, Step.CHANGE, Step.CONVERT, Step.SWAP, Step.REBUILD)
-        return compare(
-            declared,
-            live,
-            [_index_change(index) for index in plan.of(*differing)],
-            [f"index {index.collection}.{index.name}" for index in plan.of(Step.UNDECLARED)],
-        )
+        return declared.changes(self.deployment, self.schema.collections)
 
     def create_migration_from_declarations(self, name: str | None = None) -> Path | None:
         """Write the next migration file from `declared_changes`; returns its path, None when nothing differs.
@@ -410,24 +330,6 @@ class Project:
         )
         other.__dict__["deployment"] = self.deployment.beside(database_name)
         return other
-
-    def lint(self, paths: Sequence[Path] = (), *, select: Sequence[str] = (), ignore: Sequence[str] = ()) -> LintReport:
-        """What can be said against the migrations, or against the files `paths`, without running them; no database.
-
-        `select` and `ignore` name rules by id or slug. The declarations are executed where a rule asks for them.
-        """
-        from wayra_db.migrations import lint
-        from wayra_db.schema.loader import load_collections
-
-        folder, declarations, notes = self.settings.migrations_dir, None, []
-        if lint.asks_for_declarations(paths or lint.migration_files(folder)) and self.settings.collections_dir.is_dir():
-            try:
-                declarations = lint.declared_fields(load_collections(self.settings.collections_dir))
-            except DeclarationError as error:
-                notes = [f"indexed and validated fields are not known, since a declaration is broken: {error.message}"]
-        if paths:
-            return lint.lint_paths(paths, declarations=declarations, select=select, ignore=ignore, notes=notes)
-        return lint.lint_folder(folder, declarations=declarations, select=select, ignore=ignore, notes=notes)
 
     def migrate_with_backup(self, **options: Any) -> tuple[MigrationResult, BackupResult | None]:
         """As `migrations.up(**options)`, after a backup of what the plan will touch, made under the same lock.
@@ -462,25 +364,6 @@ class Project:
         kept = [name for name in own if name != locking.COLLECTION]
         return [*seen.chosen(sorted(read_collections(self.deployment))), *kept]
 
-    def check(self, *, live: bool = False) -> CheckReport:
-        """What stands in the way of a merge: what the linter finds; with `live` also what is pending on the database,
-        and where it differs from the declarations. Reads only.
-        """
-        from wayra_db.overview import index_summary, schema_summary
-        from wayra_db.schema.live import read_collections
-
-        report = self.lint()
-        if not live:
-            return CheckReport(report)
-        unfinished = [
-            f"migration {one.version} ({one.name}) is {one.verdict}{f': {one.detail}' if one.detail else ''}"
-            for one in self.migrations.status()
-            if one.verdict != "applied"
-        ]
-        found = read_collections(self.deployment)
-        schema, indexes = schema_summary(self, found), index_summary(self, found)
-        return CheckReport(report, tuple(unfinished), (*schema.drift, *schema.conflicts, *indexes.drift))
-
     def set_environment(self, name: str) -> None:
         """Write another environment's name into the database, which then belongs to that one.
 
@@ -501,6 +384,8 @@ class Project:
         The holder's transaction is ended and it can record nothing more; an index build that it has asked the server
         for goes on. Writes the audit log.
         """
+        from wayra_db.migrations import checkpoints
+
         self.guard.require(Action.RELEASE_LOCK)
         held = locking.read_state(self.deployment)
         if held is None or held.holder is None:
@@ -508,13 +393,14 @@ class Project:
         notify(self._observer, SecurityEvent(Action.RELEASE_LOCK.value, "allowed", self.settings.environment.value, ""))
         with locking.acquire(
             self.deployment,
-            "lock release",
+            locking.RELEASE,
             lease_seconds=self.settings.lock_lease_seconds,
             timeout_seconds=0,
             observer=self._observer,
             force=True,
         ) as lease:
-            lease.write({"event": "lock released by force", "holder": held.holder, "host": held.host})
+            released = {"event": "lock released by force", "holder": held.holder, "host": held.host}
+            lease.write(released, checkpoints.fence(lease.epoch))
         return held
 
     def require_before_connecting(self, action: Action) -> None:
@@ -580,19 +466,3 @@ def _embedded_is_silent(error: ConnectionFailedError) -> ConnectionFailedError:
         hint="See `wayra-db server logs`. `wayra-db server stop` ends it, by force if need be, and the next command "
         "starts it again with its data.",
     )
-
-
-def _index_change(index: PlannedIndex) -> IndexChange:
-    """A planned index in the words of migrations, which know nothing of the index manager."""
-    from wayra_db.indexes.plan import Step
-    from wayra_db.migrations.autogenerate import IndexChange
-
-    if index.step is Step.CREATE:
-        return IndexChange(index.collection, None, index.document)
-    if index.step is not Step.CHANGE:
-        return IndexChange(index.collection, index.live, index.declared)
-    after = {**(index.live or {}), **index.changes}
-    for flag in ("hidden", "prepareUnique"):
-        if not after.get(flag):
-            after.pop(flag, None)
-    return IndexChange(index.collection, index.live, after, index.changes)

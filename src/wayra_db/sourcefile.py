@@ -20,6 +20,8 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any
 
+MOST_FRAMES = 30
+
 
 class SourceFileError(Exception):
     """A file cannot be read or executed; each caller wraps it into its own error with `path` and `line`."""
@@ -35,6 +37,8 @@ class SourceFileError(Exception):
 class FunctionHeader:
     """A function at the top level of a file: where it stands, if it is `async`, how many arguments it can take, and
     whether it has a `yield`, so that calling it would run nothing.
+
+    `unfilled` names the arguments that it asks for and that a call with two positional ones leaves out.
     """
 
     name: str
@@ -42,6 +46,7 @@ class FunctionHeader:
     is_async: bool
     positional: int
     yields: bool = False
+    unfilled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +124,15 @@ def parse(path: Path) -> ParsedFile:
 def _header(node: ast.FunctionDef | ast.AsyncFunctionDef, *, yields: bool) -> FunctionHeader:
     arguments = node.args
     positional = 100 if arguments.vararg else len(arguments.posonlyargs) + len(arguments.args)
-    return FunctionHeader(node.name, node.lineno, isinstance(node, ast.AsyncFunctionDef), positional, yields)
+    is_async = isinstance(node, ast.AsyncFunctionDef)
+    return FunctionHeader(node.name, node.lineno, is_async, positional, yields, _unfilled(arguments))
+
+
+def _unfilled(arguments: ast.arguments) -> tuple[str, ...]:
+    in_order = [*arguments.posonlyargs, *arguments.args]
+    required = in_order[: len(in_order) - len(arguments.defaults)][2:]
+    keywords = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    return tuple(one.arg for one in [*required, *(one for one, default in keywords if default is None)])
 
 
 def _yields(function: ast.AST) -> bool:
@@ -200,3 +213,21 @@ def line_in(error: BaseException, path: Path) -> int | None:
         frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).resolve() == wanted
     ]
     return lines[-1] if lines else None
+
+
+def frames_in(error: BaseException, folder: Path) -> tuple[str, ...]:
+    """The frames of an error's traceback in files below `folder`, the outermost first, without their lines of code.
+
+    Paths begin with the folder's own name. Of a deep recursion the middle is left out.
+    """
+    below = folder.resolve()
+    shown = []
+    for frame in traceback.extract_tb(error.__traceback__):
+        path = Path(frame.filename).resolve()
+        if path.is_relative_to(below):
+            where = path.relative_to(below.parent).as_posix()
+            shown.append(f'  File "{where}", line {frame.lineno}, in {frame.name}')
+    if len(shown) > MOST_FRAMES:
+        half = MOST_FRAMES // 2
+        shown[half:-half] = [f"  ... {len(shown) - 2 * half} frames ..."]
+    return tuple(shown)

@@ -12,10 +12,11 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from wayra_db import audit
+from wayra_db import audit, sourcefile
 from wayra_db.errors import LockLostError, WayraError
 from wayra_db.locking import Lease
 from wayra_db.mongo import commands
@@ -28,6 +29,7 @@ from wayra_db.mongo.errors import (
     translated,
 )
 from wayra_db.mongo.ports import AsyncPort, Port, SyncPort
+from wayra_db.mongo.unawaited import NotAwaitedError, Watch, returned, watching
 from wayra_db.stopping import Stop
 
 if TYPE_CHECKING:
@@ -58,10 +60,6 @@ logger = logging.getLogger("wayra_db.units")
 
 class SwallowedFailureError(WayraError):
     """A command inside the transaction failed and the unit went on as if it had not."""
-
-
-class NotAwaitedError(WayraError):
-    """The function returned a coroutine or a generator, so its work has not run."""
 
 
 class OutlivedTransactionError(WayraError):
@@ -117,9 +115,13 @@ class _Attempt:
 
 
 class UnitRunner:
-    """Runs units one after another under one lease; a context manager that ends its async thread."""
+    """Runs units one after another under one lease; a context manager that ends its async thread.
+
+    `kept` is what the newest unit wrote and what stays of it, also when it raised.
+    """
 
     def __init__(self, deployment: Deployment, lease: Lease) -> None:
+        self.kept: Written = {}
         self._deployment = deployment
         self._lease = lease
         self._thread = LoopThread(deployment)
@@ -136,12 +138,13 @@ class UnitRunner:
     def run(self, call: Call, *, is_async: bool) -> Written:
         """Run a unit outside any transaction; returns what it wrote. Raises whatever it raises."""
         self._lease.check()
-        with _counting(self._deployment) as counts:
+        with self._keeping():
             if is_async:
                 self._thread.run(self._run_async(call))
             else:
-                finished(call(self._deployment.database, None))
-        return counts.to_dict()
+                with awaited():
+                    finished(call(self._deployment.database, None))
+        return self.kept
 
     def run_with_port(
         self, call: PortCall, *, is_async: bool, stop: Stop, again: Callable[[PyMongoError], bool]
@@ -153,7 +156,7 @@ class UnitRunner:
         """
         from pymongo.errors import PyMongoError
 
-        with _counting(self._deployment) as counts:
+        with self._keeping() as counts:
             while True:
                 self._lease.check()
                 try:
@@ -165,15 +168,26 @@ class UnitRunner:
                     if not again(error):
                         raise
                 else:
-                    return counts.to_dict()
+                    break
+        return self.kept
+
+    @contextmanager
+    def _keeping(self) -> Iterator[Counts]:
+        self.kept = {}
+        with _counting(self._deployment) as counts:
+            try:
+                yield counts
+            finally:
+                self.kept = counts.to_dict()
 
     def _with_port(self, call: PortCall, stop: Stop, counts: Counts) -> None:
-        port = SyncPort(self._deployment.database, self._lease.session, stop, counts)
-        with self._explaining(port):
-            try:
-                finished(call(port))
-            finally:
-                port.close()
+        with awaited() as watch:
+            port = SyncPort(self._deployment.database, self._lease.session, stop, counts, watch)
+            with self._explaining(port):
+                try:
+                    finished(call(port))
+                finally:
+                    port.close()
 
     @contextmanager
     def _explaining(self, port: Port) -> Iterator[None]:
@@ -195,6 +209,7 @@ class UnitRunner:
         """
         from pymongo.errors import DuplicateKeyError, PyMongoError
 
+        self.kept = {}
         attempt = _Attempt(self._deployment, self._lease, outcome)
         try:
             if is_async:
@@ -204,9 +219,8 @@ class UnitRunner:
         except DuplicateKeyError as error:
             if _is_log_conflict(error):
                 self._lease.check()
-                raise LockLostError(
-                    "another runner has taken over; nothing of this unit was kept", epoch=self._lease.epoch
-                ) from error
+                taken = "another runner has taken over; nothing of this unit was kept"
+                raise self._lease.why_lost(LockLostError(taken, epoch=self._lease.epoch)) from error
             raise
         except PyMongoError as error:
             if not error.has_error_label("UnknownTransactionCommitResult") or not attempt.entry:
@@ -236,7 +250,7 @@ class UnitRunner:
             raise RuntimeError("atomic units need transactions")
 
         def body(session: ClientSession) -> None:
-            with attempt.running() as counts, session.bind(end_session=False):
+            with attempt.running() as counts, session.bind(end_session=False), awaited():
                 finished(call(self._deployment.database, session))
             with attempt.recording(counts) as record:
                 commands.execute(self._deployment.metadata, record, session)
@@ -252,7 +266,8 @@ class UnitRunner:
         async def body(session: AsyncClientSession) -> None:
             with attempt.running() as counts:
                 async with session.bind(end_session=False):
-                    await call(database, session)
+                    with awaited():
+                        finished(await call(database, session))
             with attempt.recording(counts) as record:
                 await commands.execute_async(database, record, session)
 
@@ -278,16 +293,18 @@ class UnitRunner:
             client, session = await self._async_session()
         else:
             client = await self._thread.client()
-        port = AsyncPort(client[self._deployment.database_name], session, stop, counts)
-        with self._explaining(port):
-            try:
-                await call(port)
-            finally:
-                await port.close()
+        with awaited() as watch:
+            port = AsyncPort(client[self._deployment.database_name], session, stop, counts, watch)
+            with self._explaining(port):
+                try:
+                    finished(await call(port))
+                finally:
+                    await port.close()
 
     async def _run_async(self, call: Call) -> None:
         client = await self._thread.client()
-        await call(client[self._deployment.database_name], None)
+        with awaited():
+            finished(await call(client[self._deployment.database_name], None))
 
 
 def describe(error: BaseException, *, with_values: bool = True) -> str:
@@ -308,6 +325,13 @@ def _shortened(text: str) -> str:
     """On one line, and short enough to be stored and read whatever an exception holds."""
     line = " ".join(text[: 10 * LONGEST_TEXT].split())
     return line if len(line) <= LONGEST_TEXT else f"{line[:LONGEST_TEXT]}..."
+
+
+def line_of(error: BaseException, path: Path) -> int | None:
+    """The line of a unit's file that its exception is about, None where that is not known."""
+    if isinstance(error, NotAwaitedError) and error.path is not None:
+        return error.line if error.path.resolve() == path.resolve() else None
+    return sourcefile.line_in(error, path)
 
 
 def advice(error: BaseException) -> str:
@@ -379,19 +403,22 @@ def swallowed(what: str, *, in_batches: bool = False) -> SwallowedFailureError:
     )
 
 
+@contextmanager
+def awaited() -> Iterator[Watch]:
+    """Around a unit: raise NotAwaitedError when it returns and has left something that it has not awaited."""
+    with watching() as watch:
+        yield watch
+        watch.require_none()
+
+
 def finished(result: Any) -> None:
-    """Raise NotAwaitedError unless what a plain function returned says that it has run."""
+    """Raise NotAwaitedError when what a unit returned is work that has not run."""
     if inspect.isgenerator(result) or inspect.isasyncgen(result):
         raise NotAwaitedError(
             "the function has a `yield`, so calling it has run nothing of it", hint="Take the `yield` out."
         )
     if inspect.isawaitable(result):
-        if inspect.iscoroutine(result):
-            result.close()
-        raise NotAwaitedError(
-            "the function returned a coroutine that nobody awaited, so its work has not run",
-            hint="Write it with `async def`.",
-        )
+        raise returned(result)
 
 
 def _is_log_conflict(error: Exception) -> bool:

@@ -52,6 +52,16 @@ def test_what_does_not_go_together(cli_offline: Cli, arguments: list[str], said:
     assert said in ended.stderr
 
 
+def test_a_name_without_letters_for_a_file(offline: Sandbox, cli_offline: Cli) -> None:
+    """A usage error with an example, and no file."""
+    before = sorted((offline.folder / "migrations").iterdir())
+    ended = cli_offline("migrate", "create", "--name", "日本語")
+    assert ended.code == 2
+    assert "'日本語' gives no file name" in ended.stderr
+    assert 'hint: Name what it does in such letters, for example --name "add user roles"' in ended.stderr
+    assert sorted((offline.folder / "migrations").iterdir()) == before
+
+
 def test_a_broken_template_is_named(offline: Sandbox, cli_offline: Cli) -> None:
     """With file, line and placeholder."""
     path = offline.write("migrations/_templates/indexes.py.txt", "def up(db):\n    '$foo'\n")

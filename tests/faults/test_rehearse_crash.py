@@ -37,7 +37,7 @@ def crash(sandbox: Sandbox, database: Documents) -> RehearsalReport:
     """Rehearse with kills; nothing is left of it."""
     before = database.command("dbHash")["md5"], database.client.list_database_names()
     with sandbox.open() as project:
-        report = project.rehearse(crash=True)
+        report = project.migrations.rehearse(crash=True)
     assert (database.command("dbHash")["md5"], database.client.list_database_names()) == before
     return report
 

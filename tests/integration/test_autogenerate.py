@@ -254,6 +254,8 @@ def test_there_and_back(sandbox: Sandbox, wayra_database: Documents, declared: s
         assert migration.up.blockers
         assert_tidy(path.read_text(encoding="utf-8"))
         assert snapshot(wayra_database) == was, "writing the file changed the database"
+        found = project.migrations.lint().findings
+        assert found == (), [f"{one.rule.id} line {one.line}: {one.message}" for one in found]
 
         for _ in range(2):
             project.migrations.up()

@@ -53,6 +53,12 @@ def test_round_trips_of_a_batch(sandbox: Sandbox, wayra_database: Documents) -> 
     ("body", "said"),
     [
         ("for batch in ctx.batches('things', size=0):\n    pass", "a size from 1 to 100,000"),
+        ("ctx.batches('things', size='3')", "a size from 1 to 100,000, not '3'"),
+        ("ctx.batches('things', size=True)", "a size from 1 to 100,000, not True"),
+        ("ctx.batches('things', size=2.0)", "a size from 1 to 100,000, not 2.0"),
+        ("ctx.batches('things', key=['a', 'b'])", "takes one field as its key"),
+        ("ctx.batches('things', [])", "takes a filter as a dictionary, not list"),
+        ("ctx.batches(db.things)", "takes the name of a collection, not Collection"),
         ("for batch in ctx.batches('things', key='n'):\n    pass", "need an index"),
         ("for batch in ctx.batches('things', size=2):\n    break", "was left before its end"),
         ("ctx.batches('things')", "was left before its end"),

@@ -301,3 +301,21 @@ def test_twenty_at_once_get_in_one_after_another(deployment: Deployment) -> None
         thread.join()
     assert errors == []
     assert (most, done) == (1, 20)
+
+
+def test_who_took_the_lock_away_by_force_is_told(deployment: Deployment) -> None:
+    """The former holder hears who it was and when, and not that it was too slow."""
+    with acquire(deployment) as stale:
+        with locking.acquire(deployment, locking.RELEASE, lease_seconds=5, timeout_seconds=0, force=True):
+            pass
+        with pytest.raises(LockLostError, match=r"taken away by force: .+ on .+ released it at 20.+ UTC"):
+            stale.write({"event": "too late"})
+
+
+def test_who_simply_came_later_is_not_said_to_have_used_force(deployment: Deployment) -> None:
+    """A lease that ended by itself, and then somebody released the lock of the next holder by force."""
+    with acquire(deployment) as stale:
+        for what in ("migrate up", locking.RELEASE):
+            locking.acquire(deployment, what, lease_seconds=5, timeout_seconds=0, force=True).release()
+        with pytest.raises(LockLostError, match="paused or cut off for longer than its lease"):
+            stale.write({"event": "too late"})

@@ -61,7 +61,7 @@ def rehearse(sandbox: Sandbox, database: Documents, **options: Any) -> Rehearsal
     """Rehearse, and hold the real database to be as before, to the last byte."""
     before = fingerprint(database)
     with sandbox.open() as project:
-        report = project.rehearse(**options)
+        report = project.migrations.rehearse(**options)
     assert fingerprint(database) == before
     return report
 
@@ -326,7 +326,7 @@ def test_options_validators_and_kinds_of_collections_are_copied(unclaimed: Sandb
     database.create_collection("measured", timeseries={"timeField": "at"})
     unclaimed.migration(1, "db.list_collection_names()\ndb.things.insert_one({})", "db.things.drop()")
     with unclaimed.open() as project:
-        report = project.rehearse(keep=True)
+        report = project.migrations.rehearse(keep=True)
         assert report.clean, report.problems
         copy = wayra_database.client[report.scratch]
         try:
@@ -339,7 +339,7 @@ def test_options_validators_and_kinds_of_collections_are_copied(unclaimed: Sandb
                     assert copy[name].index_information() == database[name].index_information()
             assert "1_step.py:3:" in report.plan.unclear[0]
             assert found(report, Check.NOT_COPIED).collection == "measured"
-            assert project.rehearse().clean
+            assert project.migrations.rehearse().clean
             assert report.scratch in wayra_database.client.list_database_names(), "kept means kept"
         finally:
             wayra_database.client.drop_database(report.scratch)
@@ -350,7 +350,7 @@ def test_only_what_is_pending_runs_and_only_up_to_the_version(sandbox: Sandbox, 
     sandbox.migration(1, "db.things.insert_one({'_id': 1})")
     with sandbox.open() as project:
         project.migrations.up()
-        assert project.rehearse().migrations == ()
+        assert project.migrations.rehearse().migrations == ()
     sandbox.migration(3, "db.things.insert_one({'_id': 3})", "db.things.delete_one({'_id': 3})")
     sandbox.migration(4, "db.things.insert_one({'_id': 4})", "db.things.delete_one({'_id': 4})")
     report = rehearse(sandbox, wayra_database, to=3)
@@ -359,7 +359,7 @@ def test_only_what_is_pending_runs_and_only_up_to_the_version(sandbox: Sandbox, 
         project.migrations.up()
         sandbox.migration(2, "pass")
         with pytest.raises(OutOfOrderError):
-            project.rehearse()
+            project.migrations.rehearse()
 
 
 def test_a_batched_migration_that_stopped_is_rehearsed_from_where_it_stands(
@@ -378,7 +378,7 @@ def test_a_batched_migration_that_stopped_is_rehearsed_from_where_it_stands(
         with pytest.raises(Exception, match="stop"):
             project.migrations.up()
         wayra_database.sign.insert_one({"_id": 1})
-        report = project.rehearse()
+        report = project.migrations.rehearse()
         assert report.clean
         assert dict(report.migrations[0].documents) == {"matched": 15, "modified": 15}
         assert found(report, Check.NOT_REHEARSED).version == 1
@@ -405,7 +405,7 @@ def test_the_copy_is_dropped_when_the_rehearsal_is_stopped(unclaimed: Sandbox, w
 
         project.guard.observer = stop_at_the_copy
         with pytest.raises(CancelledError):
-            project.rehearse()
+            project.migrations.rehearse()
     assert fingerprint(wayra_database) == before
 
 
@@ -423,7 +423,7 @@ def test_leftovers_of_killed_rehearsals_are_dropped_by_the_next_and_living_ones_
     with locking.acquire(Deployment(client, living), "look", lease_seconds=30, timeout_seconds=0):
         rehearse_names = set(scratch_names(client, name))
         with unclaimed.open() as project:
-            assert project.rehearse().clean
+            assert project.migrations.rehearse().clean
         assert set(scratch_names(client, name)) == rehearse_names - {left}
     client.drop_database(living)
 
@@ -434,11 +434,11 @@ def test_errors_of_production_quote_no_document(sandbox: Sandbox, wayra_database
     sandbox.migration(1, 'db.users.update_one({}, {"$set": {"x": 1}})', "pass")
     sandbox.migration(2, 'db.users.insert_one({"_id": "ada@example.com"})')
     with sandbox.open(environ={"WAYRA_ENV": "production"}) as project:
-        report = project.rehearse()
+        report = project.migrations.rehearse()
         assert "ada@" not in str(report.to_dict())
         assert next(one for one in report.findings if one.check is Check.DOWN_DIFFERS).examples == ("<str>",)
         with pytest.raises(RefusedError) as caught:
-            project.rehearse(on="embedded")
+            project.migrations.rehearse(on="embedded")
     assert "--on same" in caught.value.hint
 
 
@@ -448,7 +448,7 @@ def test_the_environment_of_the_database_counts(sandbox: Sandbox, wayra_database
     with sandbox.open(environ={"WAYRA_ENV": "production"}) as project:
         project.migrations.up()
     with sandbox.open() as project, pytest.raises(RefusedError):
-        project.rehearse()
+        project.migrations.rehearse()
 
 
 def test_a_program_with_its_own_client_can_rehearse_but_not_kill(
@@ -457,9 +457,9 @@ def test_a_program_with_its_own_client_can_rehearse_but_not_kill(
     """A child process needs a URI to connect by itself."""
     unclaimed.migration(1, GOOD_UP, GOOD_DOWN)
     with wayra_server.client() as client, unclaimed.open(client=client) as project:
-        assert project.rehearse().clean
+        assert project.migrations.rehearse().clean
         with pytest.raises(UnsupportedDeploymentError):
-            project.rehearse(crash=True)
+            project.migrations.rehearse(crash=True)
 
 
 def test_an_async_migration(unclaimed: Sandbox, wayra_database: Documents) -> None:
@@ -518,7 +518,7 @@ def test_on_a_standalone_server(
         unclaimed.migration(1, 'db.users.update_many({}, {"$inc": {"score": 1}})', DOWN_SCORE)
         before = client.list_database_names(), client[unclaimed.database].command("dbHash")["md5"]
         with unclaimed.open() as project:
-            report = project.rehearse(crash=crash)
+            report = project.migrations.rehearse(crash=crash)
         assert report.migrations[0].mode == "stepwise"
         assert {one.check for one in report.problems} == ({Check.CRASH} if crash else set())
         assert (client.list_database_names(), client[unclaimed.database].command("dbHash")["md5"]) == before
@@ -537,8 +537,8 @@ def test_a_user_who_may_not_make_databases_is_told_what_is_missing(
     sandbox.uri = wayra_auth_server.uri.replace(root, "only:only@")
     sandbox.migration(1, GOOD_UP, GOOD_DOWN)
     with sandbox.open() as project, pytest.raises(AuthenticationError) as caught:
-        project.rehearse()
+        project.migrations.rehearse()
     assert "readWriteAnyDatabase" in caught.value.hint
     sandbox.uri = wayra_auth_server.uri
     with sandbox.open() as project:
-        assert project.rehearse().clean
+        assert project.migrations.rehearse().clean

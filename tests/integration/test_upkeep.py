@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from pymongo.database import Database
 
-from tests.support import Sandbox
+from tests.support import Sandbox, migration
+from wayra_db import MigrationManager
 from wayra_db.environment import Action
 from wayra_db.errors import (
     HistoryMismatchError,
@@ -112,3 +114,77 @@ def test_history(sandbox: Sandbox) -> None:
         assert [one["event"] for one in project.migrations.history(version=2, newest=1)] == ["migration rolled back"]
         entry = project.migrations.history(version=1)[0]
         assert entry["inserted"] == 1
+
+
+def test_history_of_a_person_and_since_a_moment(sandbox: Sandbox) -> None:
+    """As the command line narrows it; a moment without a time zone is UTC."""
+    write(sandbox, 1)
+    with sandbox.open() as project:
+        project.migrations.up()
+        (entry,) = project.migrations.history()
+        assert project.migrations.history(user=entry["who"]["user"]) == (entry,)
+        assert project.migrations.history(user="nobody") == ()
+        at = entry["at"].replace(tzinfo=None)
+        assert project.migrations.history(since=at) == (entry,)
+        assert project.migrations.history(since=at + timedelta(seconds=1), version=1) == ()
+
+
+def test_what_needs_no_database_connects_to_none(sandbox: Sandbox) -> None:
+    """Files are linted, checked, written and renumbered by the same manager that migrates."""
+    sandbox.uri = "mongodb://127.0.0.1:1"  # nobody is there
+    for number, (name, body) in enumerate([("ab", "db.things.delete_many({})"), ("cd", "pass")]):
+        head = f'"""\nVersion: 1\nCreated: {number}\n"""'
+        sandbox.write(f"migrations/0001_{name}.py", migration(body, "pass", head=head))
+    with sandbox.open() as project:
+        migrations = project.migrations
+        assert "MG101" in [one.rule.id for one in migrations.lint().findings]
+        assert not migrations.check().is_clean()
+        planned = migrations.plan_renumber()
+        assert [move.to_dict() for move in planned] == [{"file": "0001_cd.py", "becomes": "0002_cd.py"}]
+        assert migrations.renumber() == planned
+        assert migrations.renumber() == ()
+        assert migrations.create("add roles").name == "0003_add_roles.py"
+        assert [one.version for one in migrations.files()] == [1, 2, 3]
+
+
+def test_check_asks_the_database_for_drift(sandbox: Sandbox) -> None:
+    """What is pending and what is not as declared, from the manager as from the command."""
+    sandbox.complete()
+    with sandbox.open() as project:
+        report = project.migrations.check(live=True)
+        assert report.unfinished == ("migration 1 (step) is pending", "migration 2 (step) is pending")
+        assert report.drift == ("collection users does not exist", "index users.email_1 is missing")
+
+
+def test_a_manager_alone_knows_no_declarations(sandbox: Sandbox) -> None:
+    """Usable without a project: it rehearses on the same deployment, and says what it cannot do."""
+    sandbox.complete()
+    with sandbox.open() as project:
+        alone = MigrationManager(project.guard, sandbox.folder / "migrations")
+        assert alone.check(live=True).drift == ()
+        assert alone.rehearse(to=1).migrations[0].version == 1
+        with pytest.raises(ValueError, match="belongs to no project"):
+            alone.rehearsal(on="embedded")
+        with pytest.raises(ValueError, match="not on 'elsewhere'"):
+            alone.rehearsal(on="elsewhere")  # type: ignore[arg-type]
+
+
+def test_repair_changes_nothing_that_nobody_said(sandbox: Sandbox, wayra_database: Documents) -> None:
+    """An accepted edit keeps when it was applied and how long it took; what is pending again never was rolled back."""
+    write(sandbox, 1)
+    with sandbox.open() as project:
+        project.migrations.up()
+        before = wayra_database["_wayra_migrations"].find_one({"_id": 1}) or {}
+        path = sandbox.folder / "migrations/0001_step.py"
+        path.write_text(path.read_text(encoding="utf-8") + "\n# edited\n", encoding="utf-8")
+        assert project.migrations.status()[0].verdict == "edited"
+        project.migrations.accept_edit(1)
+        after = wayra_database["_wayra_migrations"].find_one({"_id": 1}) or {}
+        assert {key for key in before if before[key] != after[key]} == {"checksum", "epoch"}
+        assert project.migrations.status()[0].verdict == "applied"
+        project.migrations.repair(1, "pending")
+        (status,) = project.migrations.status()
+        assert (status.verdict, status.detail) == ("pending", "")
+        assert project.migrations.history(version=1)[-1]["said"] == "as pending"
+        with pytest.raises(ValueError, match="not as 'done'"):
+            project.migrations.repair(1, "done")  # type: ignore[arg-type]

@@ -44,7 +44,7 @@ def check_migrations(
             try:
                 if prepare is not None:
                     prepare(database)
-                return project.rehearse(crash=crash)
+                return project.migrations.rehearse(crash=crash)
             finally:
                 database.client.drop_database(name)
 

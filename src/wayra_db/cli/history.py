@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import reduce
 from typing import Any
@@ -11,11 +12,14 @@ import click
 
 from wayra_db.cli._groups import DefaultGroup
 from wayra_db.cli._options import command, group
-from wayra_db.cli._output import FAINT, duration, plural
+from wayra_db.cli._output import FAINT, Output, duration, plural
 from wayra_db.cli._run import Run
 from wayra_db.errors import WayraError
 
-SHOWN_APART = {"_id", "format", "at", "epoch", "who", "event", "previous", "digest", "checksum", "seconds", "report"}
+SHOWN_APART = {"_id", "format", "at", "epoch", "who", "event", "previous", "digest", "checksum", "seconds"} | {
+    "report",
+    "traceback",
+}
 
 
 class History(DefaultGroup):
@@ -62,21 +66,19 @@ def filters(function: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option("--event", metavar="TEXT", help="Only events that begin so, such as `migration` or `lock`.")
 @filters
-def show(run: Run, event: str | None, **chosen: Any) -> None:
-    """List entries of the audit log, the newest last."""
-    show_entries(run, event=event, **chosen)
-
-
-def show_entries(
-    run: Run, *, event: str | None, version: int | None, since: datetime | None, user: str | None, limit: int
+def show(
+    run: Run, event: str | None, version: int | None, since: datetime | None, user: str | None, limit: int
 ) -> None:
-    """The entries that the options choose, as a table or as JSON."""
+    """List entries of the audit log, the newest last."""
     from wayra_db import audit
 
-    output = run.output
     moment = since.replace(tzinfo=UTC) if since else None
-    selection = audit.Selection(event, version, moment, user)
-    entries = list(audit.read_entries(run.project().deployment, selection, newest=limit))
+    chosen = audit.Selection(event, version, moment, user)
+    show_entries(run.output, list(audit.read_entries(run.project().deployment, chosen, newest=limit)), asdict(chosen))
+
+
+def show_entries(output: Output, entries: Sequence[Mapping[str, Any]], chosen: Mapping[str, Any]) -> None:
+    """Entries of the log as a table or as JSON; `chosen` is what the options have narrowed it to."""
     output.document({"entries": entries})
     output.table(
         [
@@ -92,10 +94,11 @@ def show_entries(
         right=(0,),
     )
     if not entries:
-        output.line("Nothing yet." if selection == audit.Selection() else "Nothing in the log is like that.")
+        narrowed = any(value is not None for value in chosen.values())
+        output.line("Nothing in the log is like that." if narrowed else "Nothing yet.")
 
 
-def _facts(entry: dict[str, Any]) -> str:
+def _facts(entry: Mapping[str, Any]) -> str:
     shown = {key: value for key, value in entry.items() if key not in SHOWN_APART}
     facts = [f"{key} {value[:10] if key == 'commit' else value}" for key, value in shown.items()]
     if "seconds" in entry:

@@ -26,9 +26,15 @@ def status(run: Run) -> None:
         output.line("The lock is free.")
         return
     ends = f"{found.expires_at:%Y-%m-%d %H:%M:%S} UTC" if found.expires_at else "unknown"
-    output.line(f"{found.holder} on {found.host} {'held' if found.expired else 'holds'} the lock.")
-    facts = [("command", found.what), ("lease ends", "it has ended" if found.expired else f"{ends}, unless extended")]
-    output.table([[output.style(label, FAINT), text] for label, text in facts])
+    output.line(f"{found.holder} on {found.host} {'holds' if found.held else 'held'} the lock.")
+    lease = "it has ended" if found.expired else ends if found.died else f"{ends}, unless extended"
+    output.table(
+        [[output.style(label, FAINT), text] for label, text in [("command", found.what), ("lease ends", lease)]]
+    )
+    if found.died:
+        output.line("That process is dead, so nobody holds the lock: the next command takes it at once.")
+    elif found.expired:
+        output.line("Nobody holds the lock: the next command takes it.")
 
 
 @command(parent=lock, examples=["wayra-db lock release --force"])

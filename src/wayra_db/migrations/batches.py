@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from wayra_db.errors import LockLostError, MigrationError
 from wayra_db.events import Observer, Progress, notify
 from wayra_db.migrations import checkpoints, ranges
-from wayra_db.migrations.model import Checkpoint, Direction
+from wayra_db.migrations.model import OTHER_WALK, Checkpoint, Direction
 from wayra_db.migrations.throttle import Throttle
 from wayra_db.mongo.errors import DUPLICATE_KEY, MAX_TIME_EXPIRED, NAMESPACE_NOT_FOUND
 from wayra_db.stopping import Stop
@@ -35,6 +35,10 @@ Steps = Generator["Request | Batch", Any, None]
 
 class BatchesError(MigrationError):
     """`ctx.batches` cannot do what was asked of it; nothing of the present batch was kept."""
+
+
+class OtherWalkError(BatchesError):
+    """The loop goes over something else than it did when the migration stopped."""
 
 
 class Batch:
@@ -114,8 +118,7 @@ class Run:
 
     def batches(self, collection: str, conditions: Mapping[str, Any], *, size: int, key: str) -> Batches:
         """The next walk of this migration; its place among them is what its checkpoint is found by."""
-        if not 1 <= size <= LARGEST_SIZE:
-            raise BatchesError(f"ctx.batches takes a size from 1 to {LARGEST_SIZE:,}, not {size!r}")
+        _require_arguments(collection, conditions, size, key)
         walk = _Walk(self, len(self.walks) + 1, collection, conditions, size=size, key=key)
         self.walks.append(walk)
         return Batches(walk, self.port)
@@ -129,6 +132,29 @@ class Run:
                     f"{walk.point.describe()}",
                     hint="Let the loop run to its end; to skip documents, say so in the filter.",
                 )
+
+
+def _require_arguments(collection: Any, conditions: Any, size: Any, key: Any) -> None:
+    """Raise BatchesError for what a migration's author has mixed up."""
+    if not isinstance(collection, str) or not collection:
+        raise BatchesError(
+            f"ctx.batches takes the name of a collection, not {type(collection).__name__}",
+            hint='Write it as text: ctx.batches("users", ...).',
+        )
+    if not isinstance(conditions, Mapping):
+        raise BatchesError(
+            f"ctx.batches takes a filter as a dictionary, not {type(conditions).__name__}",
+            hint='Write it like {"role": "user"}; leave it out for all documents.',
+        )
+    if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= LARGEST_SIZE:
+        raise BatchesError(
+            f"ctx.batches takes a size from 1 to {LARGEST_SIZE:,}, not {size!r}",
+            hint="Write a whole number of documents: size=1000.",
+        )
+    if not isinstance(key, str) or not key:
+        raise BatchesError(
+            f"ctx.batches takes one field as its key, not {key!r}", hint='Leave `key` out to go by "_id".'
+        )
 
 
 class Batches:
@@ -275,11 +301,10 @@ class _Walk:
             raise LockLostError("another runner has taken this migration over", epoch=run.lease.epoch) from error
         stored = reply["value"]
         if stored["walk"] != walk or stored["collection"] != self.point.collection:
-            raise BatchesError(
+            raise OtherWalkError(
                 f"when this migration stopped, its loop {self.point.number} went over {stored['collection']} with "
                 "another filter or key, so how far it was says nothing about this one",
-                hint="Put the old collection, filter and key back; or, if beginning again is right: "
-                f"wayra-db migrate repair --version {run.version} --as pending",
+                hint=f"{OTHER_WALK}: `wayra-db migrate repair --version {run.version} --as pending`.",
             )
         self.point = checkpoints.decode(stored)
         if self.point.doubt and not run.redo_doubtful:
@@ -376,16 +401,19 @@ class _Walk:
     def _in_transaction(self, batch: Batch, reached: Checkpoint) -> Steps:
         from pymongo.errors import PyMongoError
 
-        epoch, deployment = self._run.lease.epoch, self._run.deployment
-        advance = checkpoints.advance(reached, epoch=epoch)
+        epoch, deployment, counts = self._run.lease.epoch, self._run.deployment, self._run.port.counts
         for attempt in range(1, ATTEMPTS + 1):
             self._run.lease.check()
+            mark = counts.mark()
             yield lambda port: port.begin()
             batch.begin()
             yield batch
+            self._run.port.watch.require_none(held=True)
             batch.end()
+            reached = replace(reached, written=checkpoints.added(self.point.written, counts.since(mark)))
+            advance = checkpoints.advance(reached, epoch=epoch)
             try:
-                reply = yield lambda port: port.inside(advance)
+                reply = yield _inside(advance)
                 checkpoints.check_advanced(reply, epoch=epoch)
                 yield lambda port: port.commit()
             except PyMongoError as error:
@@ -406,9 +434,12 @@ class _Walk:
     def _in_doubt(self, batch: Batch, reached: Checkpoint) -> Steps:
         """Without transactions the checkpoint says first what is about to be done, so that a crash is visible."""
         yield from self._store(replace(self.point, doubt=reached.last))
+        counts = self._run.port.counts
+        mark = counts.mark()
         yield batch
+        self._run.port.watch.require_none(held=True)
         batch.end()
-        yield from self._store(reached)
+        yield from self._store(replace(reached, written=checkpoints.added(self.point.written, counts.since(mark))))
 
     def _store(self, point: Checkpoint) -> Steps:
         epoch = self._run.lease.epoch
@@ -421,6 +452,10 @@ class _Walk:
         total = None if point.total is None else max(point.total, point.documents)
         task = self._run.name if point.number == 1 else f"{self._run.name} ({point.collection})"
         notify(self._run.observer, Progress(task, point.documents, total, "documents"))
+
+
+def _inside(command: Mapping[str, Any]) -> Request:
+    return lambda port: port.inside(command)
 
 
 def _sleep(seconds: float) -> Request:

@@ -44,7 +44,17 @@ def decode(document: Mapping[str, Any]) -> Checkpoint:
         total=document.get("total"),
         last=tuple(document["last"]),
         doubt=tuple(document.get("doubt", ())),
+        written=dict(document.get("written", {})),
     )
+
+
+def added(*counts: Mapping[str, int]) -> dict[str, int]:
+    """Counts of documents, summed up by name."""
+    total: dict[str, int] = {}
+    for one in counts:
+        for name, number in one.items():
+            total[name] = total.get(name, 0) + number
+    return total
 
 
 def fingerprint(key: str, conditions: Mapping[str, Any]) -> str:
@@ -93,6 +103,7 @@ def advance(point: Checkpoint, *, epoch: int) -> commands.Command:
         "total": point.total,
         "last": list(point.last),
         "doubt": list(point.doubt),
+        "written": dict(point.written),
         "at": datetime.now(UTC),
     }
     return {
@@ -110,6 +121,11 @@ def check_advanced(reply: Mapping[str, Any], *, epoch: int) -> None:
             epoch=epoch,
             hint="See `wayra-db migrate status`.",
         )
+
+
+def fence(epoch: int) -> commands.Command:
+    """The command after which no holder of an earlier epoch can move any checkpoint, though nobody adopts it yet."""
+    return {"update": COLLECTION, "updates": [{"q": {}, "u": {"$max": {"epoch": epoch}}, "multi": True}]}
 
 
 def forget(version: int) -> commands.Command:

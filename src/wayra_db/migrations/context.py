@@ -44,4 +44,4 @@ class MigrationContext(Context):
                 "ctx.batches cannot run inside one transaction: each batch is a transaction of its own",
                 hint="Remove `transactional = True`, and write `ctx.batches(...)`, so that it is seen in the file.",
             )
-        return self._run.batches(collection, filter or {}, size=size, key=key)
+        return self._run.batches(collection, {} if filter is None else filter, size=size, key=key)

@@ -17,6 +17,7 @@ from wayra_db.mongo.errors import translated
 
 COLLECTION = "_wayra_migrations"
 FORMAT = 1
+OF_FAILURE = ("error", "line", "traceback", "otherWalk")  # what a record holds of a run that failed
 BATCH = 100_000  # the server's own choice, 101, would make a second round trip of nearly every read
 
 
@@ -39,14 +40,18 @@ def _record(document: Mapping[str, Any]) -> Record:
         seconds=document.get("seconds"),
         host=document.get("host", ""),
         error=document.get("error", ""),
+        line=document.get("line"),
+        traceback=document.get("traceback", ""),
+        other_walk=document.get("otherWalk", False),
+        file=document.get("file", ""),
         baseline=document.get("baseline", False),
     )
 
 
 def record_of(
-    step: PlannedStep, state: RecordState, *, epoch: int, seconds: float | None = None, error: str = ""
+    step: PlannedStep, state: RecordState, *, epoch: int, seconds: float | None = None, **facts: Any
 ) -> commands.Command:
-    """The command that puts a step's new state into the history."""
+    """The command that puts a step's new state into the history; `facts` are those of an end that is none."""
     return _replace(
         step.migration,
         state,
@@ -54,13 +59,29 @@ def record_of(
         atomic=step.atomic,
         epoch=epoch,
         seconds=seconds,
-        error=error,
+        **facts,
     )
 
 
-def repaired(migration: Migration, state: RecordState, *, epoch: int) -> commands.Command:
-    """The command that sets a version's state and checksum because a person said so."""
-    return _replace(migration, state, direction="up", atomic=False, epoch=epoch, seconds=None, error="")
+def still_applied(step: PlannedStep, *, epoch: int, **facts: Any) -> commands.Command:
+    """The command that records that an atomic `down` failed; the version stays applied, and since when."""
+    now = {"state": RecordState.FAILED.value, "direction": step.direction, "atomic": True, "epoch": epoch, **facts}
+    former = {key: "" for key in OF_FAILURE if key not in facts}
+    return {
+        "update": COLLECTION,
+        "updates": [{"q": {"_id": step.migration.version}, "u": {"$set": now, "$unset": former}}],
+    }
+
+
+def marked_applied(migration: Migration, *, epoch: int) -> commands.Command:
+    """The command that records a version as applied because a person said so."""
+    return _replace(migration, RecordState.APPLIED, direction="up", atomic=False, epoch=epoch)
+
+
+def edit_accepted(migration: Migration, *, epoch: int) -> commands.Command:
+    """The command that takes a version's file as it is now; when it was applied, and how long it took, stays."""
+    taken = {"name": migration.name, "file": migration.path.name, "checksum": migration.checksum, "epoch": epoch}
+    return {"update": COLLECTION, "updates": [{"q": {"_id": migration.version}, "u": {"$set": taken}}]}
 
 
 def baselined(migration: Migration, *, epoch: int) -> commands.Command:
@@ -77,6 +98,7 @@ def _replace(migration: Migration, state: RecordState, **fields: Any) -> command
     document = {
         "format": FORMAT,
         "name": migration.name,
+        "file": migration.path.name,
         "checksum": migration.checksum,
         "state": state.value,
         "at": datetime.now(UTC),

@@ -108,7 +108,7 @@ def run_info(plan: MigrationPlan, done: Sequence[int], step: PlannedStep | None 
 
 def _require_known(path: Path, name: str, header: FunctionHeader) -> None:
     if name in NAMES:
-        if header.positional < 2:
+        if header.positional < 2 or header.unfilled:
             raise MigrationLoadError(
                 f"`{name}` takes a database and the run", path=path, line=header.line, hint=f"def {name}(db, run): ..."
             )

@@ -17,11 +17,11 @@ def problem(folder: Path, newest: Path | None) -> str:
     if newest is None:
         return ""
     if not path.is_file():
-        return f"{path} is missing; it should name {newest.name}"
+        return f"{FILE} is missing; it should name {newest.name}"
     text = path.read_text(encoding="utf-8", errors="replace")
     if has_conflict(text):
-        return f"{path} holds a merge conflict: two branches have added migrations"
-    return "" if text.strip() == newest.name else f"{path} names {text.strip()!r} and not {newest.name}"
+        return f"{FILE} holds a merge conflict: two branches have added migrations"
+    return "" if text.strip() == newest.name else f"{FILE} names {text.strip()!r} and not {newest.name}"
 
 
 def has_conflict(text: str) -> bool:

@@ -33,7 +33,7 @@ def load_migrations(directory: Path) -> tuple[Migration, ...]:
             raise DuplicateVersionError(
                 f"version {migration.version} stands twice: {other.path.name} and {path.name}",
                 versions=[migration.version],
-                hint="Give the newer file the next free number, in its name and in its `Version:` line.",
+                hint="Give the newer file the next free number: wayra-db migrate renumber.",
             )
     return tuple(found[version] for version in sorted(found))
 
@@ -101,6 +101,13 @@ def _direction(parsed: ParsedFile, name: str, *, other: str, plain: bool) -> Dir
     if function.positional < 1:
         raise MigrationLoadError(
             f"`{name}` takes no database", path=parsed.path, line=function.line, hint=f"Write `def {name}(db): ...`."
+        )
+    if function.unfilled:
+        raise MigrationLoadError(
+            f"`{name}` asks for `{function.unfilled[0]}`, and it is called with the database and the context alone",
+            path=parsed.path,
+            line=function.line,
+            hint=f"Write `def {name}(db): ...` or `def {name}(db, ctx): ...`.",
         )
     if function.yields:
         raise MigrationLoadError(

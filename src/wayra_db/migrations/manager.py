@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from datetime import UTC, datetime
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from wayra_db import audit, locking
 from wayra_db.environment import Action
@@ -14,6 +15,8 @@ from wayra_db.errors import HistoryMismatchError, InterruptedMigrationError, Ver
 from wayra_db.guard import Guard
 from wayra_db.locking import Lease
 from wayra_db.migrations import checkpoints, history
+from wayra_db.migrations.arguments import require_count, require_duration, require_version
+from wayra_db.migrations.checking import CheckReport, lint_files, unfinished
 from wayra_db.migrations.loader import load_migrations
 from wayra_db.migrations.model import (
     Checkpoints,
@@ -26,12 +29,20 @@ from wayra_db.migrations.model import (
     Verdict,
 )
 from wayra_db.migrations.plan import plan_baseline, plan_redo, plan_rollback, plan_up, statuses
+from wayra_db.migrations.renumber import Move, apply_moves, plan_moves, read_numbered
 from wayra_db.migrations.revision import current_commit
+from wayra_db.migrations.surroundings import On, Surroundings
+from wayra_db.mongo.commands import Command
 
 if TYPE_CHECKING:
     from wayra_db.migrations.autogenerate import DeclaredChanges
+    from wayra_db.migrations.lint import LintReport
+    from wayra_db.migrations.rehearsal import Rehearsal, RehearsalReport
     from wayra_db.migrations.runner import Done
     from wayra_db.migrations.scaffold import Kind
+
+MarkAs = Literal["applied", "pending"]
+NOTHING_ELSE = Surroundings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +70,27 @@ class MigrationResult:
 class MigrationManager:
     """Plans, runs, rolls back and reports the migrations of one folder on one database.
 
-    Without `with_hooks` the project's own code around runs, `_hooks.py`, is left out.
+    `guard` may be a function that makes it: what needs no database then connects to none. `surroundings` is what else
+    is known of the project. Without `with_hooks` the project's own code around runs, `_hooks.py`, is left out.
     """
 
-    def __init__(self, guard: Guard, directory: Path, *, with_hooks: bool = True) -> None:
-        self._guard = guard
+    def __init__(
+        self,
+        guard: Guard | Callable[[], Guard],
+        directory: Path,
+        *,
+        surroundings: Surroundings = NOTHING_ELSE,
+        with_hooks: bool = True,
+    ) -> None:
+        self._given_guard = guard
         self._directory = directory
+        self._surroundings = surroundings
         self._with_hooks = with_hooks
+
+    @cached_property
+    def _guard(self) -> Guard:
+        given = self._given_guard
+        return given if isinstance(given, Guard) else given()
 
     def files(self) -> tuple[Migration, ...]:
         """The migration files, read without running them or touching the database."""
@@ -88,6 +113,7 @@ class MigrationManager:
         group: bool = False,
     ) -> MigrationPlan:
         """What `up` would run now. Reads only; raises what `up` would refuse."""
+        _require(to=to, steps=steps)
         chosen: dict[str, Any] = {"to": to, "steps": steps, "allow_out_of_order": allow_out_of_order, "group": group}
         return self._planned(plan_up, self.files(), **chosen)
 
@@ -116,6 +142,8 @@ class MigrationManager:
         what it raises stops the run. Raises RefusedError, LockHeldError, HistoryMismatchError,
         InterruptedMigrationError, GroupError, MigrationLoadError, MigrationFailedError, HookFailedError.
         """
+        _require(to=to, steps=steps)
+        require_duration("max_duration_seconds", max_duration_seconds)
         chosen: dict[str, Any] = {"to": to, "steps": steps, "allow_out_of_order": allow_out_of_order, "group": group}
         plan = partial(self._planned, plan_up, self.files(), **chosen)
         if not self._has_steps(plan):
@@ -128,6 +156,7 @@ class MigrationManager:
 
     def plan_rollback(self, *, version: int | None = None, steps: int | None = None) -> MigrationPlan:
         """What `rollback` would undo now. Reads only; raises what `rollback` would refuse."""
+        _require(version=version, steps=steps)
         return self._planned(plan_rollback, self.files(), version=version, steps=steps)
 
     def rollback(
@@ -145,6 +174,8 @@ class MigrationManager:
         """
         if (version is None) + (steps is None) + (not everything) != 2:
             raise ValueError("say what to roll back: exactly one of version, steps or everything")
+        _require(version=version, steps=steps)
+        require_duration("max_duration_seconds", max_duration_seconds)
         self._guard.require(Action.ROLLBACK)
         plan = partial(self._planned, plan_rollback, self.files(), version=version, steps=steps)
         if not self._has_steps(plan):
@@ -157,6 +188,7 @@ class MigrationManager:
 
     def plan_redo(self, *, version: int | None = None, steps: int | None = None) -> tuple[MigrationPlan, MigrationPlan]:
         """What `redo` would undo, and what it would apply again. Reads only; raises what `redo` would refuse."""
+        _require(version=version, steps=steps)
         records, _ = self._known()
         return plan_redo(self.files(), records, transactions=self._transactions, version=version, steps=steps)
 
@@ -164,6 +196,7 @@ class MigrationManager:
         """Undo migrations as `rollback` does and apply the same ones again, under one lock: the last one, the last
         `steps`, or `version` and all above it.
         """
+        _require(version=version, steps=steps)
         steps = 1 if version is None and steps is None else steps
         self._guard.require(Action.ROLLBACK)
         if not self.plan_redo(version=version, steps=steps)[0].steps:
@@ -178,6 +211,7 @@ class MigrationManager:
 
         Holds the lock and writes the audit log. Raises HistoryMismatchError when anything has been run here.
         """
+        _require(version=version)
         plan_baseline(self.files(), history.read_records(self._guard.deployment), version=version)
         with self._guard.changing(Action.MIGRATE, "migrate baseline") as lease:
             chosen = plan_baseline(self.files(), history.read_records(self._guard.deployment), version=version)
@@ -188,10 +222,91 @@ class MigrationManager:
             )
         return versions
 
-    def history(self, *, version: int | None = None, newest: int | None = None) -> tuple[dict[str, Any], ...]:
-        """What the audit log says of migrations, the oldest first: of one version, the `newest` entries, or all."""
-        selection = audit.Selection(event="migration", version=version)
+    def history(
+        self,
+        *,
+        version: int | None = None,
+        since: datetime | None = None,
+        user: str | None = None,
+        newest: int | None = None,
+    ) -> tuple[dict[str, Any], ...]:
+        """What the audit log says of migrations, the oldest first: all of it, or only of one version, since a moment
+        (in UTC where it names no time zone), by one user, and of these the `newest` entries. Reads only.
+        """
+        _require(version=version)
+        require_count("newest", newest)
+        moment = since.replace(tzinfo=UTC) if since is not None and since.tzinfo is None else since
+        selection = audit.Selection(event="migration", version=version, since=moment, user=user)
         return tuple(audit.read_entries(self._guard.deployment, selection, newest=newest))
+
+    def lint(self, paths: Sequence[Path] = (), *, select: Sequence[str] = (), ignore: Sequence[str] = ()) -> LintReport:
+        """What can be said against the migrations, or against the files `paths`, without running them; no database.
+
+        `select` and `ignore` name rules by id or slug. Declarations are executed where a rule asks for them. Raises
+        ConfigError for an unknown rule.
+        """
+        return lint_files(self._directory, self._surroundings, paths, select=select, ignore=ignore)
+
+    def check(self, *, live: bool = False) -> CheckReport:
+        """What stands in the way of a merge: what the linter finds, without a database; with `live` also what is
+        pending on the database, and where it differs from the declarations. Reads only.
+        """
+        report = self.lint()
+        if not live:
+            return CheckReport(report)
+        drift = self._surroundings.drift
+        return CheckReport(report, unfinished(self.status()), tuple(drift()) if drift else ())
+
+    def plan_renumber(self, paths: Sequence[Path] = ()) -> tuple[Move, ...]:
+        """Which files `renumber` would give which numbers. Needs no database, writes nothing."""
+        return plan_moves(read_numbered(self._directory), paths)
+
+    def renumber(self, paths: Sequence[Path] = ()) -> tuple[Move, ...]:
+        """Put the files in order after a merge, and name the newest in `latest.txt`; returns what was renamed.
+
+        Of two files with one version, the one that was created later goes behind all others; the files `paths` go there
+        in any case. Needs no database, overwrites nothing. Raises VersionNotFoundError for a path that is none.
+        """
+        moves = self.plan_renumber(paths)
+        apply_moves(self._directory, moves)
+        return moves
+
+    def rehearsal(self, *, on: On = "same") -> Rehearsal:
+        """The rehearsal of the pending migrations, to be planned, shown and run.
+
+        On the same deployment the server copies by itself, and times are those of the real hardware; the user needs
+        readWriteAnyDatabase and dbAdminAnyDatabase there. On the embedded server nothing is written to the deployment,
+        and what is copied leaves it, which production does not allow.
+        """
+        from wayra_db.migrations.rehearsal import Rehearsal
+
+        around = self._surroundings
+        if on not in get_args(On):
+            raise ValueError(f"a rehearsal is on the same deployment or on the embedded server, not on {on!r}")
+        target = self._guard.deployment
+        if on == "embedded":
+            if around.embedded is None:
+                raise ValueError("this manager belongs to no project, so it knows no embedded server")
+            target = around.embedded()
+        return Rehearsal(self._guard, self._directory, target, around.demands() if around.demands else None)
+
+    def rehearse(
+        self,
+        *,
+        sample: int | None = None,
+        crash: bool = False,
+        to: int | None = None,
+        on: On = "same",
+        keep: bool = False,
+    ) -> RehearsalReport:
+        """Run the pending migrations on a copy of the database, which is only read, and report what was found.
+
+        All documents of the collections that they touch are copied, or a `sample` of so many each, always the same.
+        Each migration is run up, down and up again, up to version `to`, and with `crash` killed at its server commands.
+        The copy is dropped at the end unless `keep`. See `Rehearsal` for what it writes and raises.
+        """
+        rehearsal = self.rehearsal(on=on)
+        return rehearsal.run(rehearsal.plan(sample=sample, to=to), crash=crash, keep=keep)
 
     def create(self, name: str, *, kind: Kind = "data", is_async: bool = False) -> Path:
         """Write the next migration file from the template of its kind; needs no database."""
@@ -217,16 +332,25 @@ class MigrationManager:
             )
         return create_from_declarations(self._directory, changes, name)
 
-    def repair(self, version: int, mark_as: Literal["applied", "pending"]) -> None:
+    def repair(self, version: int, mark_as: MarkAs) -> None:
         """Set the state of a version because a person has looked and knows what was done of it.
 
         Runs nothing of the migration. Holds the lock and writes the audit log. Raises VersionNotFoundError.
         """
-        state = RecordState.APPLIED if mark_as == "applied" else RecordState.ROLLED_BACK
-        self._set(self._file(version), state, f"as {mark_as}")
+        if mark_as not in get_args(MarkAs):
+            raise ValueError(f"a version is marked as applied or as pending, not as {mark_as!r}")
+        migration = self._file(version)
+
+        def made(lease: Lease) -> Command:
+            if mark_as == "pending":
+                return history.forget(version)  # as one that never ran; what happened stands in the log
+            return history.marked_applied(migration, epoch=lease.epoch)
+
+        self._repair(migration, f"as {mark_as}", made)
 
     def forget(self, version: int) -> None:
         """Remove the record of a version whose file is gone for good. As `repair`; refused while the file is there."""
+        _require(version=version)
         if any(migration.version == version for migration in self.files()):
             raise VersionNotFoundError(
                 f"the file of version {version} is there, so its record stays",
@@ -256,9 +380,10 @@ class MigrationManager:
                 version=version,
                 hint="`wayra-db migrate status` lists what is applied.",
             )
-        self._set(migration, RecordState.APPLIED, "edit accepted")
+        self._repair(migration, "edit accepted", lambda lease: history.edit_accepted(migration, epoch=lease.epoch))
 
     def _file(self, version: int) -> Migration:
+        _require(version=version)
         migration = next((one for one in self.files() if one.version == version), None)
         if migration is None:
             raise VersionNotFoundError(
@@ -268,7 +393,7 @@ class MigrationManager:
             )
         return migration
 
-    def _set(self, migration: Migration, state: RecordState, said: str) -> None:
+    def _repair(self, migration: Migration, said: str, made: Callable[[Lease], Command]) -> None:
         with self._guard.changing(Action.MIGRATE, "migrate repair") as lease:
             lease.write(
                 {
@@ -277,7 +402,7 @@ class MigrationManager:
                     "said": said,
                     "checksum": migration.checksum,
                 },
-                history.repaired(migration, state, epoch=lease.epoch),
+                made(lease),
                 checkpoints.forget(migration.version),
             )
 
@@ -317,3 +442,10 @@ class MigrationManager:
         return MigrationResult(
             plan.direction, run_plan(plan, self._guard, lease, commit=commit, with_hooks=self._with_hooks)
         )
+
+
+def _require(*, to: object = None, version: object = None, steps: object = None) -> None:
+    """Refuse what can be no version and no number of migrations."""
+    require_version("to", to)
+    require_version("version", version)
+    require_count("steps", steps)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -12,6 +12,9 @@ from typing import Any, Literal
 Direction = Literal["up", "down"]
 Retry = Literal["safe", "manual"]
 Mode = Literal["atomic", "batched", "stepwise"]
+
+# What to do when the batches of a migration are not those in which it stopped; a command follows.
+OTHER_WALK = "Put the old collection, filter and key back; or, if beginning again is right"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,9 @@ class RecordState(StrEnum):
 class Record:
     """What the database knows of one version. An `atomic` run that failed has left nothing behind; a `baseline` was
     declared to be applied and never ran here.
+
+    Of one that failed, `line` is that of its file and `traceback` the way to it; `other_walk` says that its batches are
+    not those that it stopped in. `file` is the name of the file, empty where an older release wrote the record.
     """
 
     version: int
@@ -69,6 +75,10 @@ class Record:
     seconds: float | None = None
     host: str = ""
     error: str = ""
+    line: int | None = None
+    traceback: str = ""
+    other_walk: bool = False
+    file: str = ""
     baseline: bool = False
 
     @property
@@ -90,7 +100,7 @@ class Checkpoint:
     """How far one walk of a batched migration is: `documents` in `batches` are done, up to and with the key `last`.
 
     `last` and `doubt` hold one key, or none; `doubt` is the end of a batch that a deployment without transactions may
-    or may not have done.
+    or may not have done. `written` is what the writes of these batches found and changed, as far as it is known.
     """
 
     version: int
@@ -103,6 +113,7 @@ class Checkpoint:
     total: int | None = None
     last: tuple[Any, ...] = ()
     doubt: tuple[Any, ...] = ()
+    written: Mapping[str, int] = field(default_factory=dict)
 
     def describe(self) -> str:
         """How far it is, for people."""
@@ -130,7 +141,10 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MigrationStatus:
-    """One version as `migrate status` shows it; `next` is the command that goes on where something is to be done."""
+    """One version as `migrate status` shows it; `next` is the command that goes on where something is to be done.
+
+    `error`, `line` and `traceback` are those of its last run, if that failed.
+    """
 
     version: int
     name: str
@@ -139,6 +153,9 @@ class MigrationStatus:
     seconds: float | None = None
     detail: str = ""
     next: str = ""
+    error: str = ""
+    line: int | None = None
+    traceback: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -150,6 +167,9 @@ class MigrationStatus:
             "seconds": self.seconds,
             "detail": self.detail,
             "next": self.next,
+            "error": self.error,
+            "line": self.line,
+            "traceback": self.traceback,
         }
 
 

@@ -18,6 +18,7 @@ from wayra_db.errors import (
     VersionNotFoundError,
 )
 from wayra_db.migrations.model import (
+    OTHER_WALK,
     Checkpoint,
     Checkpoints,
     Direction,
@@ -109,7 +110,8 @@ def plan_rollback(
     """
     by_version = {migration.version: migration for migration in files}
     _refuse_missing(by_version, records)
-    _refuse_edited(by_version, records)
+    # A `down` that failed may be corrected and tried again: that is an edit, and what it was told to do.
+    _refuse_edited(by_version, {number: one for number, one in records.items() if one.state is not RecordState.FAILED})
     _refuse_half_done(by_version, records, "down", checkpoints)
     undoable = sorted(
         (number for number, record in records.items() if record.is_in_effect or record.is_half_done), reverse=True
@@ -147,7 +149,9 @@ def plan_redo(
 
     Raises as `plan_rollback` does, and InterruptedMigrationError when a migration is half-done.
     """
-    _refuse_half_done({migration.version: migration for migration in files}, records, None, {})
+    by_version = {migration.version: migration for migration in files}
+    _refuse_missing(by_version, records)
+    _refuse_half_done(by_version, records, None, {})
     down = plan_rollback(files, records, transactions=transactions, version=version, steps=steps)
     again = tuple(_step(step.migration, "up", step.migration.up, None, transactions) for step in reversed(down.steps))
     return down, MigrationPlan("up", again)
@@ -198,6 +202,8 @@ def _status(
     if record is None or record.state is RecordState.ROLLED_BACK:
         return MigrationStatus(version, name, Verdict.PENDING, detail="rolled back" if record else "")
     verdict, detail, after = Verdict.APPLIED, "baseline: never ran here" if record.baseline else "", ""
+    if record.state is RecordState.FAILED and record.is_in_effect:
+        detail, after = f"still applied: {_failed_words(record)}; nothing of it was kept", _command(record, version)
     if record.state is RecordState.STARTED and runner:
         told = "; ".join(point.describe() for point in points if point.direction == record.direction)
         verdict, detail = Verdict.RUNNING, f"{record.direction} by {runner}{f'; {told}' if told else ''}"
@@ -206,16 +212,32 @@ def _status(
             record.state, Verdict.FAILED
         )
         detail, after = _half_done_words(record, points), _way_on(migration, record, points)
-    elif record.state is RecordState.FAILED:
-        verdict, detail = Verdict.FAILED, f"{record.direction}: {record.error}; nothing of it was kept"
+    elif record.state is RecordState.FAILED and not record.is_in_effect:
+        verdict, detail = Verdict.FAILED, f"{_failed_words(record)}; nothing of it was kept"
         after = _command(record, version)
     elif migration is None:
-        verdict, detail = Verdict.MISSING, "applied, and its file is gone"
+        verdict, detail = Verdict.MISSING, f"applied, and its file {_file(record)} is gone"
         after = f"bring the file back, or: wayra-db migrate repair --version {version} --forget"
     elif migration.checksum != record.checksum:
-        verdict, detail = Verdict.EDITED, "the file has changed since it was applied"
-        after = f"undo the edit, or: wayra-db migrate repair --version {version} --accept-edit"
-    return MigrationStatus(version, name, verdict, record.at, record.seconds, detail, after)
+        verdict = Verdict.EDITED
+        if record.state is RecordState.FAILED:
+            detail = f"the file has changed; {detail}"
+            after = f"{after}; or, to keep it applied: wayra-db migrate repair --version {version} --accept-edit"
+        else:
+            detail = "the file has changed since it was applied"
+            after = f"undo the edit, or: wayra-db migrate repair --version {version} --accept-edit"
+    return MigrationStatus(
+        version,
+        name,
+        verdict,
+        record.at,
+        record.seconds,
+        detail,
+        after,
+        error=record.error,
+        line=record.line,
+        traceback=record.traceback,
+    )
 
 
 def can_resume(migration: Migration, record: Record, points: Sequence[Checkpoint]) -> bool:
@@ -234,17 +256,32 @@ def _half_done_words(record: Record, points: Sequence[Checkpoint]) -> str:
     how = {
         RecordState.STARTED: f"{record.direction} began on {record.host} and did not end",
         RecordState.STOPPED: f"{record.direction} was stopped on {record.host}",
-    }.get(record.state, f"{record.direction} failed on {record.host}: {record.error}")
+    }.get(record.state, _failed_words(record))
     told = "; ".join(point.describe() for point in points if point.direction == record.direction)
     return f"{how}; {told}" if told else f"{how}; what it did before stays"
 
 
+def _failed_words(record: Record) -> str:
+    at = f" at line {record.line}" if record.line else ""
+    return f"{record.direction} failed{at} on {record.host}: {record.error}"
+
+
 def _way_on(migration: Migration | None, record: Record, points: Sequence[Checkpoint]) -> str:
     if migration is None:
-        return f"bring the file back, or: wayra-db migrate repair --version {record.version} --forget"
+        return (
+            f"bring {_file(record)} back; or, once you have undone or finished by hand what it did: "
+            f"wayra-db migrate repair --version {record.version} --forget"
+        )
+    if record.other_walk and record.checksum == migration.checksum:
+        said = f"{OTHER_WALK[0].lower()}{OTHER_WALK[1:]}"
+        return f"{said}: wayra-db migrate repair --version {record.version} --as pending"
     if can_resume(migration, record, points):
         return _command(record, record.version)
     return f"look at what it has done, then: wayra-db migrate repair --version {record.version} --as applied|pending"
+
+
+def _file(record: Record) -> str:
+    return record.file or f"{record.version:04d}_*.py"
 
 
 def _command(record: Record, version: int) -> str:
@@ -261,13 +298,20 @@ def _step(
 
 
 def _refuse_missing(by_version: Mapping[int, Migration], records: Mapping[int, Record]) -> None:
-    missing = [
-        record
-        for version, record in sorted(records.items())
-        if version not in by_version and (record.is_in_effect or record.is_half_done)
-    ]
+    gone = [record for version, record in sorted(records.items()) if version not in by_version]
+    half_done = [record for record in gone if record.is_half_done]
+    if half_done:
+        listed = "; ".join(f"{one.version} ({_file(one)}): {_half_done_words(one, ())}" for one in half_done)
+        raise MissingFileError(
+            f"half-done here, and the file is gone: {listed}",
+            versions=[record.version for record in half_done],
+            hint=f"Bring {_file(half_done[0])} back from version control, then see `wayra-db migrate status`. If it is "
+            "gone for good, undo or finish by hand what it did; then: "
+            f"`wayra-db migrate repair --version {half_done[0].version} --forget`.",
+        )
+    missing = [record for record in gone if record.is_in_effect]
     if missing:
-        listed = ", ".join(f"{record.version} ({record.name})" for record in missing)
+        listed = ", ".join(f"{record.version} ({_file(record)})" for record in missing)
         raise MissingFileError(
             f"applied here, but the file is gone: {listed}",
             versions=[record.version for record in missing],

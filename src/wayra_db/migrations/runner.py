@@ -18,6 +18,7 @@ from wayra_db.errors import (
     ConnectionFailedError,
     GroupError,
     LockError,
+    LockLostError,
     MigrationFailedError,
     MigrationLoadError,
     WayraError,
@@ -27,12 +28,13 @@ from wayra_db.guard import Guard
 from wayra_db.locking import Lease
 from wayra_db.migrations import batches, checkpoints, history, hooks
 from wayra_db.migrations.context import MigrationContext
+from wayra_db.migrations.failures import facts_of, failure_of, title
 from wayra_db.migrations.model import MigrationPlan, PlannedStep, RecordState
 from wayra_db.mongo import commands
 from wayra_db.mongo.commands import Command
 from wayra_db.mongo.errors import translate
 from wayra_db.mongo.ports import Port
-from wayra_db.units import UnitRunner, advice, describe, finished
+from wayra_db.units import UnitRunner, Written, awaited, describe, finished
 
 if TYPE_CHECKING:
     from pymongo.errors import PyMongoError
@@ -49,7 +51,7 @@ class Done:
 
     version: int
     seconds: float
-    written: Mapping[str, int]
+    written: Written
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -143,15 +145,19 @@ class _Run:
         self._lease = lease
         self._units = units
         self._commit = {"commit": commit} if commit else {}
+        self._before: Written = {}
 
     def step(self, step: PlannedStep, module: ModuleType, done: Sequence[Done]) -> Done:
         """Run one step and record it; `done` is what was done before it, for the error."""
-        guard, name = self._guard, _title(step)
+        guard, name = self._guard, title(step)
+        self._before, self._units.kept = {}, {}
         function = getattr(module, step.direction)
         started = time.monotonic()
         notify(guard.observer, UnitStarted("migration", name, step.direction, step.atomic))
         try:
             written = self._atomically(step, function) if step.atomic else self._stepwise(step, function)
+        except LockLostError as error:
+            raise self._lease.why_lost(error) from error.__cause__
         except (LockError, ConnectionFailedError):
             raise
         except CancelledError as error:
@@ -177,13 +183,13 @@ class _Run:
         guard, observer = self._guard, self._guard.observer
         current, began = steps[0], time.monotonic()
         done: list[Done] = []
-        before: Mapping[str, int] = {}
+        before: Written = {}
 
         def begin(step: PlannedStep) -> None:
             nonlocal current, began
             guard.stop.check()
             current, began = step, time.monotonic()
-            notify(observer, UnitStarted("migration", _title(step), step.direction, atomic=True))
+            notify(observer, UnitStarted("migration", title(step), step.direction, atomic=True))
 
         def end(step: PlannedStep) -> None:
             nonlocal before
@@ -201,17 +207,19 @@ class _Run:
             start_over()
             for step in steps:
                 begin(step)
-                finished(self._call(step, modules)(database, session))
+                with awaited():
+                    finished(self._call(step, modules)(database, session))
                 end(step)
 
         async def call_async(database: Any, session: Any) -> None:
             start_over()
             for step in steps:
                 begin(step)
-                await self._call(step, modules)(database, session)
+                with awaited():
+                    finished(await self._call(step, modules)(database, session))
                 end(step)
 
-        def outcome(seconds: float, written: Mapping[str, int]) -> tuple[list[dict[str, Any]], list[Command]]:
+        def outcome(seconds: float, written: Written) -> tuple[list[dict[str, Any]], list[Command]]:
             ended = [self._outcome(step, one.seconds, one.written) for step, one in zip(steps, done, strict=True)]
             return [event for event, _ in ended], [commands.together([record for _, record in ended])]
 
@@ -230,7 +238,7 @@ class _Run:
             self._failed(current, failure, error, began)
             raise failure from error
         for step, one in zip(steps, done, strict=True):
-            notify(observer, UnitFinished("migration", _title(step), step.direction, one.seconds))
+            notify(observer, UnitFinished("migration", title(step), step.direction, one.seconds))
         return done
 
     def _call(self, step: PlannedStep, modules: Mapping[int, ModuleType]) -> Callable[[Any, Any], Any]:
@@ -240,10 +248,10 @@ class _Run:
             make=lambda session: self._context(step, session),
         )
 
-    def _atomically(self, step: PlannedStep, function: Callable[..., Any]) -> Mapping[str, int]:
-        last: Mapping[str, int] = {}
+    def _atomically(self, step: PlannedStep, function: Callable[..., Any]) -> Written:
+        last: Written = {}
 
-        def outcome(seconds: float, written: Mapping[str, int]) -> tuple[list[dict[str, Any]], list[Command]]:
+        def outcome(seconds: float, written: Written) -> tuple[list[dict[str, Any]], list[Command]]:
             nonlocal last
             last = written
             event, record = self._outcome(step, seconds, written)
@@ -255,10 +263,13 @@ class _Run:
         self._units.run_atomic(call, outcome, is_async=step.header.is_async)
         return last
 
-    def _stepwise(self, step: PlannedStep, function: Callable[..., Any]) -> Mapping[str, int]:
+    def _stepwise(self, step: PlannedStep, function: Callable[..., Any]) -> Written:
         started = time.monotonic()
+        if step.resumes and step.header.batched:
+            self._before = self._written_before(step)
+        what = "resumed" if step.resumes else "started"
         self._lease.write(
-            history.event_of(step, "resumed" if step.resumes else "started", **self._commit),
+            history.event_of(step, what, **self._before, **self._commit),
             history.record_of(step, RecordState.STARTED, epoch=self._lease.epoch),
         )
         if step.header.batched:
@@ -268,11 +279,12 @@ class _Run:
                 function, takes_context=step.header.takes_context, make=lambda session: self._context(step, session)
             )
             written = self._units.run(call, is_async=step.header.is_async)
-        event, record = self._outcome(step, time.monotonic() - started, written)
+        total = checkpoints.added(self._before, written)
+        event, record = self._outcome(step, time.monotonic() - started, total)
         self._lease.write(event, record, checkpoints.forget(step.migration.version))
         return written
 
-    def _in_batches(self, step: PlannedStep, function: Callable[..., Any]) -> Mapping[str, int]:
+    def _in_batches(self, step: PlannedStep, function: Callable[..., Any]) -> Written:
         """Run it; where a transaction fails for a passing reason, go on from the checkpoint as after a crash."""
         from pymongo.errors import ConnectionFailure
 
@@ -293,7 +305,7 @@ class _Run:
             passing = _passes(error) and deployment.capabilities.transactions and step.migration.retry != "manual"
             if not passing or tries >= TRIES_WITHOUT_PROGRESS:
                 return False
-            logger.info("%s: goes on after %s", _title(step), describe(error, with_values=False))
+            logger.info("%s: goes on after %s", title(step), describe(error, with_values=False))
             self._guard.stop.wait(0.1 * 2**tries)
             return True
 
@@ -308,7 +320,7 @@ class _Run:
     def _walks(self, step: PlannedStep, port: Port) -> batches.Run:
         guard = self._guard
         return batches.Run(
-            name=_title(step),
+            name=title(step),
             version=step.migration.version,
             direction=step.direction,
             port=port,
@@ -320,40 +332,43 @@ class _Run:
         )
 
     def _context(self, step: PlannedStep, session: Any, run: batches.Run | None = None) -> MigrationContext:
-        return MigrationContext(_title(step), session, logger, self._guard.observer, self._guard.stop, run)
+        return MigrationContext(title(step), session, logger, self._guard.observer, self._guard.stop, run)
 
-    def _outcome(self, step: PlannedStep, seconds: float, written: Mapping[str, int]) -> tuple[dict[str, Any], Command]:
+    def _outcome(self, step: PlannedStep, seconds: float, written: Written) -> tuple[dict[str, Any], Command]:
         event = history.event_of(step, self._ended.value, seconds=seconds, **written, **self._commit)
         return event, history.record_of(step, self._ended, epoch=self._lease.epoch, seconds=seconds)
 
     def _failure(self, step: PlannedStep, error: BaseException, done: Sequence[Done]) -> MigrationFailedError:
         with_values = self._guard.environment is not Environment.PRODUCTION
-        return _failure(step, error, [one.version for one in done], with_values=with_values)
+        return failure_of(step, error, [one.version for one in done], with_values=with_values)
 
     def _failed(self, step: PlannedStep, failure: MigrationFailedError, error: BaseException, started: float) -> None:
         """Tell and record a failure."""
         seconds = time.monotonic() - started
-        notify(self._guard.observer, UnitFailed("migration", _title(step), step.direction, seconds, failure.message))
-        self._record(step, RecordState.FAILED, started, error=describe(error, with_values=False), line=failure.line)
+        notify(self._guard.observer, UnitFailed("migration", title(step), step.direction, seconds, failure.message))
+        self._record(step, RecordState.FAILED, started, **facts_of(step, error))
 
-    def _record(self, step: PlannedStep, state: RecordState, started: float, **facts: Any) -> None:
-        """Record an end that is none, with what is known of it. Where it stopped stands in the checkpoints."""
-        seconds = time.monotonic() - started
-        known = {key: value for key, value in facts.items() if value}
+    def _record(self, step: PlannedStep, state: RecordState, started: float, *, reason: str = "", **facts: Any) -> None:
+        """Record an end that is none, with what is known of it and what stays of what it wrote. Where it stopped
+        stands in the checkpoints.
+        """
+        seconds, written = time.monotonic() - started, checkpoints.added(self._before, self._units.kept)
+        said = {"reason": reason} if reason else facts
         self._units.record_failure(
-            history.event_of(step, state.value, seconds=seconds, **known, **self._commit),
-            history.record_of(
-                step,
-                state,
-                epoch=self._lease.epoch,
-                seconds=seconds,
-                error=facts.get("error", ""),
-            ),
+            history.event_of(step, state.value, seconds=seconds, **said, **written, **self._commit),
+            history.still_applied(step, epoch=self._lease.epoch, **facts)
+            if step.atomic and step.direction == "down"
+            else history.record_of(step, state, epoch=self._lease.epoch, seconds=seconds, **facts),
         )
+
+    def _written_before(self, step: PlannedStep) -> Written:
+        """What former runs of a batched migration wrote, the one that was killed included."""
+        points = checkpoints.read_checkpoints(self._guard.deployment).get(step.migration.version, ())
+        return checkpoints.added(*(point.written for point in points if point.direction == step.direction))
 
     def _stands(self, step: PlannedStep) -> str:
         points = checkpoints.read_checkpoints(self._guard.deployment).get(step.migration.version, ())
-        return " ".join(f"{_title(step)}: {point.describe()}." for point in points)
+        return " ".join(f"{title(step)}: {point.describe()}." for point in points)
 
 
 def _passes(error: PyMongoError) -> bool:
@@ -364,37 +379,3 @@ def _passes(error: PyMongoError) -> bool:
         return False  # the driver has waited for a server already
     labels = ("TransientTransactionError", "UnknownTransactionCommitResult")
     return isinstance(error, AutoReconnect) or any(error.has_error_label(label) for label in labels)
-
-
-def _title(step: PlannedStep) -> str:
-    return f"{step.migration.version:04d} {step.migration.name}"
-
-
-def _failure(step: PlannedStep, error: BaseException, done: list[int], *, with_values: bool) -> MigrationFailedError:
-    migration = step.migration
-    line = sourcefile.line_in(error, migration.path)
-    where = f"{migration.path}:{line}" if line else str(migration.path)
-    command = (
-        "wayra-db migrate" if step.direction == "up" else f"wayra-db migrate rollback --version {migration.version}"
-    )
-    if step.atomic:
-        hint = f"Nothing of it was kept. {advice(error) or f'Fix it and run `{command}` again.'}"
-    elif step.header.batched:
-        goes_on = f"Fix it; `{command}` goes on."
-        if step.migration.retry == "manual":
-            goes_on = "Fix it, then see `wayra-db migrate status`."
-        hint = f"The batches before it stay and are not done again. {advice(error) or goes_on}"
-    else:
-        hint = (
-            f"It is not atomic ({step.reason}): what it did before that line stays. Fix it, then see "
-            "`wayra-db migrate status`."
-        )
-    return MigrationFailedError(
-        f"{step.direction} of migration {migration.version} ({migration.name}) failed at {where}: "
-        f"{describe(error, with_values=with_values)}",
-        applied=done,
-        failed=migration.version,
-        path=migration.path,
-        line=line,
-        hint=hint,
-    )

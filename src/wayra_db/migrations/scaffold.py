@@ -13,7 +13,7 @@ from string import Template
 from typing import TYPE_CHECKING, Literal, get_args
 
 from wayra_db import sourcefile
-from wayra_db.errors import ConfigError, MigrationLoadError
+from wayra_db.errors import MigrationError, MigrationLoadError
 from wayra_db.migrations import latest
 from wayra_db.migrations.loader import load_migrations, read_migration
 
@@ -24,6 +24,12 @@ Kind = Literal["data", "batched", "indexes"]
 
 TEMPLATES = "_templates"  # in the project's folder of migrations
 SUFFIX = ".py.txt"
+
+
+class UnusableNameError(MigrationError):
+    """A new migration's name has nothing in it that a file name can be made of."""
+
+    exit_code = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +50,10 @@ def slug(name: str) -> str:
     letters = re.sub(r"[\u0300-\u036f]", "", unicodedata.normalize("NFKD", name.lower()))
     found = re.sub(r"[^a-z0-9]+", "_", letters).strip("_")
     if not found:
-        raise ConfigError(
-            f"{name!r} gives no file name", key="name", hint='Name what it does: --name "add user roles".'
+        raise UnusableNameError(
+            f"{name!r} gives no file name: that is made of the letters a to z and of digits",
+            hint='Name what it does in such letters, for example --name "add user roles"; the header of the file may '
+            "say it in any words.",
         )
     return found[:80].rstrip("_")
 
@@ -67,7 +75,7 @@ def create_migration(directory: Path, name: str, *, kind: Kind = "data", is_asyn
     A file `_templates/<kind>.py.txt` in `directory` (`<kind>_async.py.txt` with `is_async`) wins over the package's
     own. `latest.txt` makes two branches that both add a migration conflict in version control before they are merged.
     Never overwrites a file. Raises MigrationLoadError, having written nothing, when an existing file or the template is
-    broken, ConfigError when `name` gives no file name.
+    broken, UnusableNameError when `name` gives no file name.
     """
     template = f"{kind}_async" if is_async else kind
     _refuse_unknown_templates(directory / TEMPLATES)

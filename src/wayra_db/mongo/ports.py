@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from wayra_db.mongo.commands import MAJORITY, any_date, end_transactions, transaction_options
+from wayra_db.mongo.unawaited import Watch
 from wayra_db.stopping import Stop
 
 if TYPE_CHECKING:
@@ -36,12 +37,13 @@ class Port(Protocol):
     transaction. `commit` repeats itself while its outcome is unknown, for at most half a minute;
     when it fails, nothing of the transaction is left open. `close` ends a
     transaction that is still open and may be called at any time. `counts` is what was written and not given up, `began`
-    when the newest transaction was, by the monotonic clock.
+    when the newest transaction was, by the monotonic clock; `watch` knows what the user has not awaited.
     """
 
     is_async: bool
     counts: Counts
     began: float
+    watch: Watch
 
     @property
     def in_transaction(self) -> bool:
@@ -84,9 +86,17 @@ class SyncPort:
 
     is_async = False
 
-    def __init__(self, database: Database[Document], session: ClientSession | None, stop: Stop, counts: Counts) -> None:
+    def __init__(
+        self,
+        database: Database[Document],
+        session: ClientSession | None,
+        stop: Stop,
+        counts: Counts,
+        watch: Watch | None = None,
+    ) -> None:
         self.database = database
         self.counts = counts
+        self.watch = watch or Watch()
         self.began = 0.0
         self._mark = counts.mark()
         self._session = session
@@ -178,10 +188,16 @@ class AsyncPort:
     is_async = True
 
     def __init__(
-        self, database: AsyncDatabase[Document], session: AsyncClientSession | None, stop: Stop, counts: Counts
+        self,
+        database: AsyncDatabase[Document],
+        session: AsyncClientSession | None,
+        stop: Stop,
+        counts: Counts,
+        watch: Watch | None = None,
     ) -> None:
         self.database = database
         self.counts = counts
+        self.watch = watch or Watch()
         self.began = 0.0
         self._mark = counts.mark()
         self._session = session

@@ -46,6 +46,12 @@ class Counts:
         for name in ("matched", "modified", "inserted", "deleted"):
             setattr(self, name, getattr(mark, name))
 
+    def since(self, mark: Counts) -> dict[str, int]:
+        """What was counted since `mark`, where that is not zero."""
+        before = mark.to_dict()
+        changed = {name: number - before.get(name, 0) for name, number in self.to_dict().items()}
+        return {name: number for name, number in changed.items() if number}
+
     def to_dict(self) -> dict[str, int]:
         """The counts that are not zero."""
         found = {

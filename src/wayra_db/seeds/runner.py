@@ -19,7 +19,7 @@ from wayra_db.seeds.model import PlannedSeed, SeedPlan
 from wayra_db.seeds.results import SeedResult
 from wayra_db.seeds.run import SeedDataError, SeedRun
 from wayra_db.seeds.work import Work, load
-from wayra_db.units import UnitRunner, Written, advice, describe
+from wayra_db.units import UnitRunner, Written, advice, describe, line_of
 
 
 def run_plan(plan: SeedPlan, guard: Guard, lease: Lease, *, fresh: frozenset[str] = frozenset()) -> SeedResult:
@@ -177,11 +177,11 @@ def _with_what_was_done(error: SeedFailedError, done: Sequence[str]) -> SeedFail
 
 def _failure(planned: PlannedSeed, error: BaseException) -> SeedFailedError:
     seed = planned.seed
-    line = error.line if seed.data and isinstance(error, SeedDataError) else sourcefile.line_in(error, seed.path)
+    line = error.line if seed.data and isinstance(error, SeedDataError) else line_of(error, seed.path)
     where = f"{seed.path}:{line}" if line else str(seed.path)
     kept = "Nothing of it was kept." if planned.atomic else f"It is not atomic ({planned.reason}): what it did stays."
     return SeedFailedError(
-        f"seed {seed.name} failed at {where}: {describe(error)}",
+        f"seed {seed.name} failed at {where}: {describe(error).removeprefix(f'{where}: ')}",
         path=seed.path,
         line=line,
         hint=f"{kept} {advice(error) or 'Fix it and run `wayra-db seed` again.'}",

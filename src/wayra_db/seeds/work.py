@@ -9,6 +9,7 @@ from typing import Any
 
 from wayra_db import sourcefile
 from wayra_db.errors import SeedLoadError
+from wayra_db.mongo.unawaited import NotAwaitedError
 from wayra_db.seeds.clearing import clear_steps
 from wayra_db.seeds.context import SeedContext
 from wayra_db.seeds.data import read_documents
@@ -16,7 +17,6 @@ from wayra_db.seeds.model import Seed
 from wayra_db.seeds.run import SeedDataError, SeedRun
 from wayra_db.seeds.upsert import Given, Upsert
 from wayra_db.stopping import Stop
-from wayra_db.units import NotAwaitedError
 
 logger = logging.getLogger("wayra_db.seeds")
 

@@ -160,12 +160,20 @@ def test_an_upsert_that_nobody_awaits_is_an_error(sandbox: Sandbox, wayra_databa
     """Or its work would silently not be done."""
     text = upserting("[{'email': 'a@x'}]", head="required = True", is_async=True).replace("await ", "_ = ")
     sandbox.write("scripts/seeds/0001_users.py", text)
-    with (
-        pytest.warns(RuntimeWarning, match="never awaited"),
-        sandbox.open() as project,
-        pytest.raises(SeedFailedError, match="not awaited"),
-    ):
+    with sandbox.open() as project, pytest.raises(SeedFailedError, match="not awaited"):
         project.seeds.run()
+    assert wayra_database.users.count_documents({}) == 0
+
+
+def test_a_driver_call_that_nobody_awaits_is_an_error(sandbox: Sandbox, wayra_database: Documents) -> None:
+    """As in a migration: with the line, and nothing of the seed is kept."""
+    head = "environments = ['development']\nrequired = True\n"
+    text = f"{head}async def seed(db):\n    await db.users.insert_one({{}})\n    db.users.insert_one({{}})\n"
+    path = sandbox.write("scripts/seeds/0001_users.py", text)
+    with sandbox.open() as project, pytest.raises(SeedFailedError, match=r"insert_one` was never awaited") as caught:
+        project.seeds.run()
+    assert (caught.value.path, caught.value.line) == (path, 5)
+    assert "Write `await`" in caught.value.hint
     assert wayra_database.users.count_documents({}) == 0
 
 

@@ -81,6 +81,7 @@ def test_one_version_twice(tmp_path: Path) -> None:
         load_migrations(tmp_path)
     assert "0003_one.py and 03_two.py" in caught.value.message
     assert caught.value.versions == (3,)
+    assert "wayra-db migrate renumber" in caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -124,6 +125,10 @@ def test_headers_that_disagree(tmp_path: Path, stated: str) -> None:
         ("def up(): ...\n", 1, "`up` takes no database"),
         ("def up(*, db): ...\n", 1, "`up` takes no database"),
         (UP + "def down(): ...\n", 2, "`down` takes no database"),
+        ("def up(db, ctx, x): ...\n", 1, "`up` asks for `x`"),
+        ("def up(db, *, k): ...\n", 1, "`up` asks for `k`"),
+        ("async def up(db, ctx, /, *, j=1, k): ...\n", 1, "`up` asks for `k`"),
+        (UP + "def down(db, ctx, x, y=1): ...\n", 2, "`down` asks for `x`"),
         ("def up(db:\n", 1, "syntax error"),
         (UP + "transactional = 'no'\n", 2, "`transactional` must be True or False, written out"),
         (UP + "transactional = 0\n", 2, "`transactional` must be True or False, written out"),
@@ -144,6 +149,14 @@ def test_files_that_are_no_migrations(tmp_path: Path, source: str, line: int | N
     assert (caught.value.path, caught.value.line) == (path, line)
     assert caught.value.hint
     assert caught.value.exit_code == 12
+
+
+@pytest.mark.parametrize(
+    "arguments", ["db", "db, ctx", "db, ctx, x=1", "*args", "db, *, k=1", "db, **more", "db, ctx=None, /, *rest"]
+)
+def test_arguments_that_nobody_has_to_give(tmp_path: Path, arguments: str) -> None:
+    """What has a default, or takes whatever comes, may stand there."""
+    read_migration(written(tmp_path, "1_x.py", f"def up({arguments}): ...\n"))
 
 
 @pytest.mark.parametrize(("source", "value"), [("True", True), ("False", False)])

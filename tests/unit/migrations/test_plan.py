@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +21,7 @@ from wayra_db.errors import (
     VersionNotFoundError,
 )
 from wayra_db.migrations.model import Checkpoint, Direction, DirectionHeader, Migration, Record, RecordState, Verdict
-from wayra_db.migrations.plan import plan_rollback, plan_up, statuses
+from wayra_db.migrations.plan import plan_redo, plan_rollback, plan_up, statuses
 
 STARTED, STOPPED, APPLIED, FAILED, ROLLED_BACK = RecordState
 
@@ -292,10 +293,14 @@ def test_an_unknown_version_is_met_with_help(to: int, versions: list[int], hint:
         ([file(1)], [record(1, ROLLED_BACK)], Verdict.PENDING, "rolled back"),
         ([file(1)], [record(1, STARTED)], Verdict.INTERRUPTED, "up began on laptop and did not end"),
         ([file(1)], [record(1, STARTED, "down")], Verdict.INTERRUPTED, "down began on laptop"),
-        ([file(1)], [record(1, FAILED, error="boom")], Verdict.FAILED, "up: boom; nothing of it was kept"),
+        ([file(1)], [record(1, FAILED, error="boom")], Verdict.FAILED, "up failed on laptop: boom; nothing"),
+        ([file(1)], [record(1, FAILED, error="boom", line=7)], Verdict.FAILED, "up failed at line 7 on laptop: boom"),
+        ([file(1)], [record(1, FAILED, "down", error="boom")], Verdict.APPLIED, "still applied: down failed on laptop"),
+        ([file(1, checksum="new")], [record(1, FAILED, "down")], Verdict.EDITED, "changed; still applied: down failed"),
         ([file(1)], [half_done(1)], Verdict.FAILED, "what it did before stays"),
         ([file(1, checksum="new")], [record(1)], Verdict.EDITED, "changed since"),
-        ([], [record(1)], Verdict.MISSING, "its file is gone"),
+        ([], [record(1)], Verdict.MISSING, "its file 0001_*.py is gone"),
+        ([], [record(1, file="0001_add.py")], Verdict.MISSING, "its file 0001_add.py is gone"),
         ([], [half_done(1)], Verdict.FAILED, "what it did before stays"),
     ],
 )
@@ -413,6 +418,44 @@ def test_any_status(files: list[Migration], records: dict[int, Record]) -> None:
     listed = [one.version for one in statuses(files, records)]
     assert listed == sorted(set(listed))
     assert {one.version for one in files} <= set(listed)
+
+
+def test_status_passes_on_how_it_failed() -> None:
+    """The error, the line and the way to it, apart from the sentence that people read."""
+    failed = record(1, FAILED, error="boom", line=7, traceback="the way")
+    told = statuses([file(1)], {1: failed})[0].to_dict()
+    assert (told["error"], told["line"], told["traceback"]) == ("boom", 7, "the way")
+
+
+def test_what_to_do_about_batches_that_are_not_those_of_before() -> None:
+    """A command that works: running it again would meet the same refusal, until the file is changed back."""
+    batched = replace(file(1).up, batched=True)
+    failed = record(1, FAILED, atomic=False, other_walk=True, file="0001_add.py")
+    (status,) = statuses([file(1, up=batched)], {1: failed})
+    assert status.next.endswith("wayra-db migrate repair --version 1 --as pending")
+    (status,) = statuses([file(1, up=batched, checksum="changed back")], {1: failed})
+    assert status.next == "wayra-db migrate"
+
+
+@pytest.mark.parametrize("planner", [plan_up, plan_rollback, plan_redo])
+def test_a_half_done_migration_whose_file_is_gone(planner: Callable[..., Any]) -> None:
+    """Each refuses, names the file, what is known of it, and both ways on."""
+    begun = replace(half_done(1), file="0001_add.py", error="boom")
+    with pytest.raises(MissingFileError, match=r"half-done here.*0001_add\.py.*up failed on laptop: boom") as caught:
+        planner([], {1: begun}, transactions=True)
+    assert "Bring 0001_add.py back" in caught.value.hint
+    assert "wayra-db migrate repair --version 1 --forget" in caught.value.hint
+    (status,) = statuses([], {1: begun})
+    assert "bring 0001_add.py back" in status.next
+
+
+def test_a_down_that_failed_may_be_corrected_and_tried_again() -> None:
+    """Its file has changed since it was applied, as it had to; anything else still refuses such a file."""
+    failed = {1: record(1, FAILED, "down")}
+    corrected = file(1, checksum="corrected")
+    assert plan_rollback([corrected], failed, transactions=True, version=1).versions == (1,)
+    with pytest.raises(EditedFileError):
+        plan_up([corrected], failed, transactions=True)
 
 
 def test_what_somebody_is_at_is_running_and_not_interrupted() -> None:

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support import assert_tidy
-from wayra_db.errors import ConfigError, MigrationLoadError
+from wayra_db.errors import MigrationLoadError
 from wayra_db.migrations.loader import load_migrations, read_migration
-from wayra_db.migrations.scaffold import TEMPLATES, Kind, create_migration, slug
+from wayra_db.migrations.scaffold import TEMPLATES, Kind, UnusableNameError, create_migration, slug
 
 
 @pytest.mark.parametrize(
@@ -32,10 +32,10 @@ def test_slug(name: str, expected: str) -> None:
     assert slug(name) == expected
 
 
-@pytest.mark.parametrize("name", ["", "   ", "!!!", "ж"])
+@pytest.mark.parametrize("name", ["", "   ", "!!!", "ж", "日本語"])
 def test_a_name_that_gives_no_file_name(name: str) -> None:
     """It is asked for again, with an example."""
-    with pytest.raises(ConfigError, match="gives no file name") as caught:
+    with pytest.raises(UnusableNameError, match="gives no file name") as caught:
         slug(name)
     assert "--name" in caught.value.hint
 
@@ -67,7 +67,7 @@ def test_any_name_gives_a_migration_or_a_question(tmp_path_factory: pytest.TempP
     folder = tmp_path_factory.mktemp("migrations")
     try:
         path = create_migration(folder, name)
-    except ConfigError:
+    except UnusableNameError:
         assert not list(folder.iterdir())
         return
     migration = read_migration(path)

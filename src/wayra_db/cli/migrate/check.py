@@ -23,10 +23,10 @@ def check(run: Run, live: bool, strict: bool) -> int:
     from wayra_db.migrations.lint import render_text
 
     output = run.output
-    report = run.project().check(live=live)
+    report = run.project().migrations.check(live=live)
     output.document(report.to_dict())
     if report.lint.findings:
-        output.line(render_text(report.lint))
+        output.line(render_text(report.lint, base=run.settings().project_dir))
     for what in report.unfinished:
         output.line(f"  {output.style('!', WARN)} {what}")
     for what in report.drift:

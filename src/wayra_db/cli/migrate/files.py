@@ -43,10 +43,8 @@ def create(run: Run, name: str | None, is_async: bool, batched: bool, indexes: b
         return
     if name is None:
         raise click.UsageError("Say what it does: --name TEXT.")
-    from wayra_db.migrations.scaffold import create_migration
-
     kind: Kind = "batched" if batched else "indexes" if indexes else "data"
-    path = create_migration(run.settings().migrations_dir, name, kind=kind, is_async=is_async)
+    path = run.project().migrations.create(name, kind=kind, is_async=is_async)
     run.output.document({"path": str(path)})
     run.output.line(f"Wrote {path}")
     run.output.note("Fill in `up` and `down`, then run `wayra-db migrate`.")

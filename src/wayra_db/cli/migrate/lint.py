@@ -94,7 +94,7 @@ def lint(
     for path in files:
         if not path.is_file():
             raise click.UsageError(f"There is no file {path}.")
-    report = run.project().lint(files, select=select, ignore=ignore)
+    report = run.project().migrations.lint(files, select=select, ignore=ignore)
     _write(run.output, report, format_ or "text")
     return ExitCode.OK if report.is_clean(strict=strict) else ExitCode.PENDING
 

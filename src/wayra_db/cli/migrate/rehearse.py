@@ -46,7 +46,7 @@ def rehearse(run: Run, sample: int | None, crash: bool, to: int | None, on: str,
     really restores, documents that validators refuse and keys that unique indexes refuse. The database itself is only
     read; the copy is dropped at the end. Ends with 1 when there is a problem. Asks before copying more than 1 GB.
     """
-    rehearsal = run.project().rehearsal(on="embedded" if on == "embedded" else "same")
+    rehearsal = run.project().migrations.rehearsal(on="embedded" if on == "embedded" else "same")
     plan = rehearsal.plan(sample=sample, to=to)
     for line in _plan_lines(plan):
         run.output.note(line)

@@ -48,8 +48,8 @@ def up(
 ) -> None:
     """Run the pending migrations in the order of their versions.
 
-    With --backup, what they will touch is backed up first, whole, and an error names the command that puts it back.
-    Production asks for --allow-production for the backup.
+    With --backup, what they will touch is backed up first, whole, and an error names the command that puts it back. In
+    production the backup takes the setting backups.allow_production as well as --allow-production.
 
     With --group all of them are applied or none. That is refused where one of them cannot join a transaction; and a
     transaction lives for a minute.
@@ -72,6 +72,11 @@ def up(
         run.output.note(f"Backed up before: {made.manifest.name}, {plural(made.manifest.documents, 'document')}.")
     if result.changed:
         run.output.line(f"Applied {plural(len(result.ran), 'migration')}.")
+        return
+    behind = project.migrations.plan(allow_out_of_order=allow_out_of_order).steps if to is not None else ()
+    if behind:
+        many = f"{plural(len(behind), 'migration')} behind it {'is' if len(behind) == 1 else 'are'}"
+        run.output.line(f"Nothing to do up to version {to}; {many} pending.")
     else:
         run.output.line("Nothing to do: no migration is pending.")
 
@@ -79,7 +84,10 @@ def up(
 @command(parent=migrate, examples=["wayra-db migrate status", "wayra-db migrate status --check"])
 @click.option("--check", is_flag=True, help="Exit with 3 unless every migration is applied.")
 def status(run: Run, check: bool) -> int:
-    """List every migration and its state."""
+    """List every migration and its state.
+
+    Of one that failed it tells the error and the line; with -v also the way to it through your own files.
+    """
     output = run.output
     found = run.project().migrations.status()
     output.document({"migrations": [one.to_dict() for one in found]})
@@ -97,8 +105,12 @@ def status(run: Run, check: bool) -> int:
     ]
     output.table(rows)
     for one in found:
+        if one.traceback and run.given.get("verbose"):
+            output.line(f"  {one.version:04d}")
+            for line in one.traceback.splitlines():
+                output.line(output.style(f"    {line}", FAINT))
         if one.next:
-            output.line(f"  {one.version:04d} → {one.next}")
+            output.line(output.pasteable(f"  {one.version:04d} → {one.next}"))
     pending = [one for one in found if one.verdict != "applied"]
     if not found:
         output.line(

@@ -25,12 +25,8 @@ def renumber(run: Run, files: tuple[Path, ...], dry_run: bool) -> None:
     Where two files have one version, the one that was created later goes behind all others; a FILE that you name goes
     there in any case. Sets `latest.txt`. Do not renumber a migration that has been applied anywhere you care about.
     """
-    from wayra_db.migrations.renumber import apply_moves, plan_moves, read_numbered
-
-    folder = run.settings().migrations_dir
-    moves = plan_moves(read_numbered(folder), files)
-    if not dry_run:
-        apply_moves(folder, moves)
+    migrations = run.project().migrations
+    moves = migrations.plan_renumber(files) if dry_run else migrations.renumber(files)
     run.output.document({"moves": [move.to_dict() for move in moves]})
     for move in moves:
         run.output.line(f"  {move.path.name} → {move.target.name}")
@@ -40,6 +36,6 @@ def renumber(run: Run, files: tuple[Path, ...], dry_run: bool) -> None:
 
 @command(parent=migrate, examples=["wayra-db migrate history", "wayra-db migrate history --version 3 --json"])
 @log.filters
-def history(run: Run, **chosen: Any) -> None:
+def history(run: Run, limit: int, **chosen: Any) -> None:
     """List what the audit log says of migrations, the newest last."""
-    log.show_entries(run, event="migration", **chosen)
+    log.show_entries(run.output, run.project().migrations.history(newest=limit, **chosen), chosen)

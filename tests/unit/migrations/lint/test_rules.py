@@ -87,6 +87,10 @@ BODIES = {
     "index and a read": ('db.users.create_index("a")\ndb.users.find_one({})', []),
     "collection and data": ('db.create_collection("x")\ndb.x.insert_one({"a": 1})', []),
     "drop_indexes": ("db.users.drop_indexes()", ["MG202"]),
+    "drop_indexes and another": ('db.users.create_index("b")\ndb.users.drop_indexes()', ["MG202"]),
+    "drop and another": ('db.users.create_index("b")\ndb.users.drop_index("a_1")', ["MG202"]),
+    "replace a named one": ('n = str("a_1")\ndb.users.drop_index(n)\ndb.users.create_index("b")', []),
+    "drop a named one": ('n = str("a_1")\ndb.users.drop_index(n)\ndb.trips.create_index("b")', ["MG202"]),
     "dropIndexes": ('db.command("dropIndexes", "users", index="a_1")', ["MG202"]),
     "drop": ("db.users.drop()", ["MG203"]),
     "drop_collection": ("db.drop_collection(db.users)", ["MG203"]),
@@ -122,6 +126,8 @@ BODIES = {
         'bad = db.users.count_documents({"$nor": [V]})\ndb.command("collMod", "users", validator=V)',
         [],
     ),
+    "validator that shuts": ('db.command("collMod", "users", validator={"$nor": [{}]})', []),
+    "validator of nothing else": ('db.command("collMod", "users", validator={"$nor": [{"a": 1}]})', ["MG206"]),
     "another counted": (
         'bad = db.trips.count_documents({"$nor": [V]})\ndb.command("collMod", "users", validator=V)',
         ["MG206"],
@@ -306,6 +312,22 @@ def test_hidden_later_does_not_count(tmp_path: Path) -> None:
     """The order of versions decides."""
     files = {"0001_drop.py": DROP.replace("INDEX", '"a_1"'), "0002_hide.py": HIDE.replace("INDEX", '{"name": "a_1"}')}
     assert ids(lint(tmp_path, files, select=["drop-index"])) == ["MG202"]
+
+
+@pytest.mark.parametrize(
+    ("up", "found"),
+    [
+        ('db.command("collMod", "users", validator={})', []),
+        ('db.create_collection("users")', []),
+        ('db.command({"create": "users"})', []),
+        ('db.command("collMod", "trips", validator={})', ["MG206"]),
+        ('db.users.insert_one({"_id": 1})', ["MG206"]),
+    ],
+)
+def test_down_may_give_the_former_validator_back(tmp_path: Path, up: str, found: list[str]) -> None:
+    """Of a collection whose rules `up` has changed, and of no other."""
+    text = f"def up(db):\n    {up}\n\ndef down(db):\n    db.command('collMod', 'users', validator={{'a': 1}})\n"
+    assert ids(lint(tmp_path, text, select=["stricter-validator"])) == found
 
 
 def test_down_may_undo_what_up_has_made(tmp_path: Path) -> None:

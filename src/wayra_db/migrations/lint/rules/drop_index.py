@@ -15,7 +15,9 @@ _CREATES = ("create_index", "create_indexes", "createIndexes")
 
 
 def check(source: Source, context: Context) -> Iterator[Problem]:
-    """Dropped indexes that no earlier migration has hidden; a `down` may drop what its `up` creates."""
+    """Dropped indexes that no earlier migration has hidden; a `down` may drop what its `up` creates, and a helper that
+    is told the name may drop what it replaces.
+    """
     hidden = [_hidden(one) for earlier in context.earlier for one in earlier.up.operations if _hides(one)]
     for trace in source.traces:
         for operation in trace.operations:
@@ -25,6 +27,8 @@ def check(source: Source, context: Context) -> Iterator[Problem]:
             if trace.direction == "down" and _creates(source.up, collection):
                 continue
             if any(on == collection and name in (index, None) for on, name in hidden):
+                continue
+            if index is None and _given(operation) is not None and _creates(trace, collection):
                 continue
             yield Problem(
                 operation.node,
@@ -62,7 +66,7 @@ def _hidden(operation: Operation) -> tuple[str | None, str | None]:
 
 def _dropped(operation: Operation) -> str | None:
     """The name of the index that is dropped; None for several, or one whose name is computed."""
-    value = operation.keywords.get("index") if operation.is_command else operation.argument(0, "index_or_name")
+    value = _given(operation)
     if value is None:
         return None
     name = constant(value)
@@ -70,6 +74,10 @@ def _dropped(operation: Operation) -> str | None:
         return name
     keys = advice.index_keys(value)
     return advice.index_name(keys) if keys else None
+
+
+def _given(operation: Operation) -> Value | None:
+    return operation.keywords.get("index") if operation.is_command else operation.argument(0, "index_or_name")
 
 
 def _safe(source: Source, trace: Trace, operation: Operation, index: str | None) -> str:

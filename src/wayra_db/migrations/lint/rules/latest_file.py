@@ -22,9 +22,8 @@ def check_folder(directory: Path, paths: Sequence[Path]) -> Iterator[tuple[Path,
     if not wrong:
         return
     path = directory / latest.FILE
-    conflict = path.is_file() and latest.has_conflict(path.read_text(encoding="utf-8", errors="replace"))
     message = (
         f"{wrong}. It makes two branches that both add a migration conflict in version control, before they are merged"
     )
-    safe = "wayra-db migrate renumber" if conflict else f"echo {newest.name} > {path}"
-    yield path, Problem(None, message, safe, None if path.is_file() else Severity.WARNING)
+    severity = None if path.is_file() else Severity.WARNING
+    yield path, Problem(None, message, "wayra-db migrate renumber", severity)
