@@ -154,6 +154,12 @@ _TEXTS: Mapping[type[WayraError], tuple[str, str]] = {
         "Your code in the seed raised, or the server refused a document.",
         "Correct it and run `wayra-db seed` again; `wayra-db seed plan` shows beforehand what it would write.",
     ),
+    errors.GenerateError: (
+        "Nothing can be made up for a keyword of the declaration, a rule in `scripts/generate.py` does not go with it, "
+        "or documents that were made otherwise are there.",
+        "Give the field that is named a rule, correct the rule, or clear what is there: `wayra-db seed clear "
+        "generated:NAME`.",
+    ),
     errors.BackupError: (
         "A backup cannot be made, read or kept as asked.",
         "The message says what stands in the way; the data is as it was.",

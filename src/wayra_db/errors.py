@@ -27,7 +27,8 @@ WayraError
 ├── SeedError
 │   ├── SeedLoadError(path, line)
 │   ├── SeedNotFoundError(name)
-│   └── SeedFailedError(path, line)
+│   ├── SeedFailedError(path, line)
+│   └── GenerateError(collection, field, path, line)
 ├── BackupError
 │   ├── BackupNotFoundError(name)
 │   ├── BackupCorruptError(file, offset)
@@ -358,6 +359,31 @@ class SeedFailedError(SeedError):
 
     def __init__(self, message: str, *, path: Path, line: int | None = None, hint: str = "") -> None:
         super().__init__(message, hint=hint)
+        self.path = path
+        self.line = line
+
+
+class GenerateError(SeedError):
+    """Documents cannot be made as asked; nothing of this call was written. `collection` and `field` say of which.
+
+    `path` and `line` point into the project's file, where that is at fault.
+    """
+
+    exit_code = 12
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        collection: str = "",
+        field: str = "",
+        path: Path | None = None,
+        line: int | None = None,
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.collection = collection
+        self.field = field
         self.path = path
         self.line = line
 

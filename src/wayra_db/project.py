@@ -212,8 +212,11 @@ class Project:
     def seeds(self) -> SeedManager:
         """The seed manager."""
         from wayra_db.seeds import SeedManager
+        from wayra_db.seeds.generate.generator import Source
 
-        return SeedManager(self.guard, self.settings.seeds_dir)
+        folder = self.settings.seeds_dir
+        source = Source(self.settings.collections_dir, folder.parent / "generate.py")
+        return SeedManager(self.guard, folder, source=source)
 
     @cached_property
     def indexes(self) -> IndexManager:

@@ -14,6 +14,7 @@ from bson.raw_bson import RawBSONDocument
 
 from wayra_db.backups.documents import split
 from wayra_db.backups.source import Chunk
+from wayra_db.mongo.document_run import DocumentRun
 from wayra_db.mongo.errors import DUPLICATE_KEY
 
 if TYPE_CHECKING:
@@ -36,20 +37,6 @@ class RefusedDocumentError(Exception):
         super().__init__(f"document {number} was refused with code {code}")
         self.number = number
         self.code = code
-
-
-class DocumentRun(RawBSONDocument):
-    """Several documents that travel as one. Only its bytes are ever asked for."""
-
-    __slots__ = ("_run",)
-
-    def __init__(self, run: bytes) -> None:  # the base class would want one document
-        self._run = run
-
-    @property
-    def raw(self) -> bytes:
-        """All of them, one after the other."""
-        return self._run
 
 
 def insert_run(collection: Collection[Document], chunk: Chunk) -> None:

@@ -44,6 +44,20 @@ class SeedContext(Context):
         given = (Given(document, number) for number, document in enumerate(documents, 1))
         return self._run.answer(Upsert(self._run, collection, fields, keep_edits=keep_edits).steps(given, total))
 
+    def generate(self, collection: str, *, count: int, random_seed: int | None = None) -> Any:
+        """Have documents made up from the collection's declaration and the rules in `generate.py`: those numbered 1 to
+        `count`, as far as they are not there; returns how many were made.
+
+            ctx.generate("users", count=1000)
+
+        A random seed, that of the project without one, always makes the same documents. In a transaction at most ten
+        thousand. Works in batches of two thousand; between two it ends when asked to stop. In an `async def` it is to
+        be awaited. Raises GenerateError and SeedDataError, which name field or document.
+        """
+        from wayra_db.seeds.generation import generate_steps
+
+        return self._run.answer(generate_steps(self._run, collection, count, random_seed))
+
     def ref(self, collection: str, /, **key: Any) -> Reference:
         """What stands, in a document that is given to `upsert`, for the `_id` of the one that has these values.
 

@@ -9,7 +9,7 @@ from wayra_db.mongo import commands
 from wayra_db.mongo.client import Deployment
 from wayra_db.mongo.errors import translated
 from wayra_db.seeds import ledger
-from wayra_db.seeds.model import Seed, SeedRecord
+from wayra_db.seeds.model import GeneratedRecord, Seed, SeedRecord
 
 COLLECTION = "_wayra_seeds"
 FORMAT = 1
@@ -29,6 +29,43 @@ def read_records(deployment: Deployment) -> dict[str, SeedRecord]:
             )
             for document in deployment.metadata[COLLECTION].find()
         }
+
+
+def read_generated(deployment: Deployment) -> dict[str, GeneratedRecord]:
+    """What is known of the documents that were made up, by collection. One find; writes nothing."""
+    with translated(deployment.address):
+        return {
+            document["generated"]["collection"]: GeneratedRecord(
+                document["generated"]["collection"],
+                document["generated"]["randomSeed"],
+                document["generated"]["count"],
+                document["checksum"],
+                document["done"],
+                document["generated"].get("templates"),
+            )
+            for document in deployment.metadata[COLLECTION].find({"generated": {"$exists": True}})
+        }
+
+
+def record_of_generated(record: GeneratedRecord, *, epoch: int) -> commands.Command:
+    """The command that records documents that were made up, or are being."""
+    return commands.replace(
+        COLLECTION,
+        record.name,
+        {
+            "format": FORMAT,
+            "checksum": record.fingerprint,
+            "done": record.done,
+            "at": datetime.now(UTC),
+            "epoch": epoch,
+            "generated": {
+                "collection": record.collection,
+                "randomSeed": record.random_seed,
+                "count": record.count,
+                **({"templates": record.templates} if record.templates else {}),
+            },
+        },
+    )
 
 
 def record_of(seed: Seed, *, done: bool, epoch: int, error: str = "") -> commands.Command:

@@ -36,15 +36,7 @@ def fields_of(found: Mapping[str, Any]) -> dict[str, int]:
 
 def note(seed: str, made: Mapping[str, Sequence[Any]]) -> list[commands.Command]:
     """The commands that note documents by their `_id`s alone, in collections by their names."""
-    entries = [
-        {
-            "_id": {"seed": seed, "collection": collection, "batch": _first_of(batch)},
-            "ids": list(batch),
-            "format": FORMAT,
-        }
-        for collection, ids in made.items()
-        for batch in _batches(ids)
-    ]
+    entries = [entry for collection, ids in made.items() for entry in entries_of(seed, collection, ids)]
     return [
         {
             "update": COLLECTION,
@@ -59,6 +51,18 @@ def of_seed(seed: str) -> dict[str, Any]:
     from bson import MaxKey
 
     return {"_id": {"$gte": {"seed": seed}, "$lt": {"seed": seed, "collection": MaxKey()}}}
+
+
+def entries_of(seed: str, collection: str, ids: Sequence[Any]) -> list[dict[str, Any]]:
+    """The entries of documents by their `_id`s alone, a thousand in each."""
+    return [
+        {
+            "_id": {"seed": seed, "collection": collection, "batch": _first_of(batch)},
+            "ids": list(batch),
+            "format": FORMAT,
+        }
+        for batch in _batches(ids)
+    ]
 
 
 def made_by(entries: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:

@@ -4,29 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from wayra_db.environment import Action
-from wayra_db.errors import SeedNotFoundError
+from wayra_db.errors import GenerateError, SeedNotFoundError
 from wayra_db.guard import Guard
 from wayra_db.mongo.errors import translated
 from wayra_db.seeds import history
 from wayra_db.seeds.clearing import clear_steps, count_made
 from wayra_db.seeds.loader import load_seeds
-from wayra_db.seeds.model import Seed, SeedPlan, SeedStatus
+from wayra_db.seeds.model import GeneratedRecord, Seed, SeedPlan, SeedStatus
 from wayra_db.seeds.plan import plan_seeds, statuses
 from wayra_db.seeds.preview import preview
-from wayra_db.seeds.results import SeedClearing, SeedPreview, SeedResult
+from wayra_db.seeds.results import GenerateResult, SeedClearing, SeedPreview, SeedResult
 from wayra_db.seeds.run import SeedRun
 from wayra_db.seeds.runner import run_plan
 from wayra_db.seeds.scaffold import Kind, create_seed
+
+if TYPE_CHECKING:
+    from wayra_db.seeds.generate.generator import Source
 
 
 class SeedManager:
     """Runs seeds, each once: in a transaction with its record where the deployment has transactions."""
 
-    def __init__(self, guard: Guard, directory: Path) -> None:
+    def __init__(self, guard: Guard, directory: Path, *, source: Source | None = None) -> None:
+        """`source` says what made-up documents are like; without it none can be made."""
         self._guard = guard
         self._directory = directory
+        self._source = source
 
     def files(self) -> tuple[Seed, ...]:
         """The seeds in the order in which they run, read without running them or touching the database."""
@@ -60,7 +66,8 @@ class SeedManager:
         """
         self._guard.require(Action.SEED)
         plan = self.plan(names, again=again or fresh)
-        return preview(plan, self._guard, fresh=_fresh(plan, names) if fresh else frozenset())
+        chosen = _fresh(plan, names) if fresh else frozenset[str]()
+        return preview(plan, self._guard, fresh=chosen, source=self._source)
 
     def run(self, names: Sequence[str] = (), *, again: bool = False, fresh: bool = False) -> SeedResult:
         """Run this environment's seeds that have not run, or that say a newer version; or only `names` and what they
@@ -76,7 +83,58 @@ class SeedManager:
             return SeedResult(())
         with self._guard.changing(Action.SEED, "seed") as lease:
             plan = self.plan(names, again=again or fresh)
-            return run_plan(plan, self._guard, lease, fresh=_fresh(plan, names) if fresh else frozenset())
+            chosen = _fresh(plan, names) if fresh else frozenset[str]()
+            return run_plan(plan, self._guard, lease, fresh=chosen, source=self._source)
+
+    def generate(
+        self,
+        counts: Mapping[str, int],
+        *,
+        random_seed: int | None = None,
+        workers: int = 1,
+        templates: int | None = None,
+    ) -> GenerateResult:
+        """Make up documents from the declarations and the rules of `generate.py`: those numbered 1 to `count` of each
+        collection, as far as they are not there.
+
+        A document depends only on the random seed (the project's, without one), its collection and its number; and its
+        references on how many there are to refer to. Documents are made ahead of the writing, on a thread or by so many
+        `workers`, processes of their own. With `templates` only so many are made here, and the server makes the rest as
+        copies of them, with `_id`s, unique values, dates and references of their own; that takes MongoDB 6.0.
+
+        Takes no lock and writes nothing when all are there. Refused in production. Raises RefusedError, LockHeldError,
+        GenerateError before anything is written, SeedDataError for a document that the server refuses, CancelledError
+        between two batches.
+        """
+        from wayra_db.seeds.generation import generate
+
+        return generate(
+            self._guard, self._needed_source(), counts, random_seed=random_seed, workers=workers, templates=templates
+        )
+
+    def generated(self) -> tuple[GeneratedRecord, ...]:
+        """What is known of made-up documents here, by collection. One find; writes nothing."""
+        return tuple(history.read_generated(self._guard.deployment).values())
+
+    def profile(self, name: str) -> Mapping[str, int]:
+        """How many documents of which collection a profile of `generate.py` has. Raises GenerateError."""
+        from wayra_db.seeds.generate.project_file import load_rules
+
+        return load_rules(self._needed_source().rules_path).profile(name)
+
+    def generated_document(self, collection: str, number: int, *, random_seed: int | None = None) -> Mapping[str, Any]:
+        """The made-up document of this number, made again by itself. Reads how many there are to refer to; writes
+        nothing. Refused in production. Raises RefusedError and GenerateError.
+        """
+        from wayra_db.seeds.generation import document
+
+        self._guard.require(Action.SEED)
+        return document(self._guard, self._needed_source(), collection, number, random_seed=random_seed)
+
+    def _needed_source(self) -> Source:
+        if self._source is None:
+            raise GenerateError("documents are made up from the declarations of a project", hint="Use Project.seeds.")
+        return self._source
 
     def clearable(self, names: Sequence[str] = ()) -> SeedClearing:
         """What `clear` would delete: how many documents each seed has made, some of which may be gone. Reads only."""

@@ -82,6 +82,43 @@ class SeedRecord:
     version: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class GeneratedRecord:
+    """What the database knows of the documents of a collection that were made up: those numbered 1 to `count`.
+
+    `fingerprint` changes with how they are made; `done` is false when a run began and did not end well.
+    Beyond the first `templates`, where there is such a number, the server made them as copies of these.
+    """
+
+    collection: str
+    random_seed: int
+    count: int
+    fingerprint: str
+    done: bool
+    templates: int | None = None
+
+    @property
+    def name(self) -> str:
+        """As it stands among the seeds; no file can have this name."""
+        return generated_name(self.collection)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "name": self.name,
+            "collection": self.collection,
+            "randomSeed": self.random_seed,
+            "count": self.count,
+            "templates": self.templates,
+            "done": self.done,
+        }
+
+
+def generated_name(collection: str) -> str:
+    """The name among the seeds of what is made up for a collection."""
+    return f"generated:{collection}"
+
+
 class SeedVerdict(StrEnum):
     """What a run would do with a seed, or why it would not."""
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pymongo.client_session import ClientSession
 
     from wayra_db.mongo.tally import Counts
+    from wayra_db.seeds.generate.generator import Source
 
 
 class _GiveUpError(Exception):
@@ -44,10 +45,12 @@ class _FailedError(Exception):
         self.error = error
 
 
-def preview(plan: SeedPlan, guard: Guard, *, fresh: frozenset[str] = frozenset()) -> SeedPreview:
+def preview(
+    plan: SeedPlan, guard: Guard, *, fresh: frozenset[str] = frozenset(), source: Source | None = None
+) -> SeedPreview:
     """What a run of the plan would do. Raises SeedLoadError for a file that cannot be loaded."""
     works = [(planned, load(planned.seed)) for planned in plan.run]
-    trial = _Trial(guard, fresh)
+    trial = _Trial(guard, fresh, source)
     works = [one for one in works if trial.can_be_told(one[0])]
     with translated(guard.deployment.address):
         if guard.deployment.capabilities.transactions:
@@ -62,10 +65,11 @@ def preview(plan: SeedPlan, guard: Guard, *, fresh: frozenset[str] = frozenset()
 class _Trial:
     """The forecasts as they come in, by seed."""
 
-    def __init__(self, guard: Guard, fresh: frozenset[str]) -> None:
+    def __init__(self, guard: Guard, fresh: frozenset[str], source: Source | None) -> None:
         self.forecasts: dict[str, Forecast] = {}
         self._guard = guard
         self._fresh = fresh
+        self._source = source
 
     def can_be_told(self, planned: PlannedSeed) -> bool:
         """Whether the work of a seed could be given up again, or need not be done at all."""
@@ -162,6 +166,7 @@ class _Trial:
             observer=lambda event: None,
             check=guard.stop.check,
             write=planned.atomic,
+            source=self._source,
         )
         try:
             with sourcefile.sibling_imports(seed.path.parent), self._counting() as counts:

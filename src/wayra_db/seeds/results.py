@@ -119,6 +119,39 @@ class SeedPreview:
 
 
 @dataclass(frozen=True, slots=True)
+class Generated:
+    """How many documents of a collection were made, and how many there are now that the same random seed makes."""
+
+    made: int
+    total: int
+
+    def to_dict(self) -> dict[str, int]:
+        """Plain JSON values."""
+        return {"made": self.made, "total": self.total}
+
+
+@dataclass(frozen=True, slots=True)
+class GenerateResult:
+    """What became of the documents that were asked for, by collection."""
+
+    random_seed: int
+    collections: Mapping[str, Generated]
+
+    @property
+    def made(self) -> int:
+        """All documents that were made."""
+        return sum(one.made for one in self.collections.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "randomSeed": self.random_seed,
+            "made": self.made,
+            "collections": {name: one.to_dict() for name, one in self.collections.items()},
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class SeedClearing:
     """How many documents each seed has made, or how many of them were deleted, by collection."""
 

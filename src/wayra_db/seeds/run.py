@@ -19,6 +19,8 @@ from wayra_db.seeds.results import Upserted
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from wayra_db.seeds.generate.generator import Source
+
 T = TypeVar("T")
 
 # Called with the database, it answers, or returns what is to be awaited for the answer.
@@ -39,7 +41,9 @@ class SeedDataError(SeedError):
 class SeedRun:
     """One call of a seed. `check` is called between batches and raises when the run has to end there.
 
-    With `write` false nothing is written and only counted. `upserted` counts by collection.
+    With `write` false nothing is written and only counted. `upserted` counts by collection. `source` is where the
+    project says what made-up documents are like, `generated` with which random seed this call has made how
+    many of them.
     """
 
     name: str
@@ -49,6 +53,8 @@ class SeedRun:
     observer: Observer
     check: Callable[[], None]
     write: bool = True
+    source: Source | None = None
+    generated: dict[str, tuple[int, int]] = field(default_factory=dict)
     upserted: dict[str, Upserted] = field(default_factory=dict)
     not_awaited: int = 0
 
@@ -69,7 +75,8 @@ class SeedRun:
 
     def progress(self, collection: str, done: int, total: int | None) -> None:
         """Tell how far it is."""
-        notify(self.observer, Progress(f"{self.name}: {collection}", done, total, "documents"))
+        task = self.name if self.name.endswith(f":{collection}") else f"{self.name}: {collection}"
+        notify(self.observer, Progress(task, done, total, "documents"))
 
     def ledger(self, database: Any) -> Any:
         """The ledger's collection, whose writes wait for the majority."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wayra_db import sourcefile
 from wayra_db.errors import CancelledError, ConnectionFailedError, LockError, SeedFailedError
@@ -21,8 +21,13 @@ from wayra_db.seeds.run import SeedDataError, SeedRun
 from wayra_db.seeds.work import Work, load
 from wayra_db.units import UnitRunner, Written, advice, describe, line_of
 
+if TYPE_CHECKING:
+    from wayra_db.seeds.generate.generator import Source
 
-def run_plan(plan: SeedPlan, guard: Guard, lease: Lease, *, fresh: frozenset[str] = frozenset()) -> SeedResult:
+
+def run_plan(
+    plan: SeedPlan, guard: Guard, lease: Lease, *, fresh: frozenset[str] = frozenset(), source: Source | None = None
+) -> SeedResult:
     """Run every seed of the plan; of those in `fresh`, what they made is deleted first.
 
     All files are loaded before the first seed runs. Raises SeedFailedError when a required one fails, with what was
@@ -43,7 +48,7 @@ def run_plan(plan: SeedPlan, guard: Guard, lease: Lease, *, fresh: frozenset[str
                 if lost is not None:
                     raise _not_run(planned, lost)
                 with guard.stop.protected(), sourcefile.sibling_imports(seed.path.parent):
-                    kept += _One(planned, work, guard, lease, units, fresh=seed.name in fresh).run()
+                    kept += _One(planned, work, guard, lease, units, source, fresh=seed.name in fresh).run()
             except SeedFailedError as error:
                 if seed.required:
                     raise _with_what_was_done(error, [name for name, _ in ran]) from error.__cause__
@@ -58,7 +63,15 @@ class _One:
     """One seed's run."""
 
     def __init__(
-        self, planned: PlannedSeed, work: Work, guard: Guard, lease: Lease, units: UnitRunner, *, fresh: bool
+        self,
+        planned: PlannedSeed,
+        work: Work,
+        guard: Guard,
+        lease: Lease,
+        units: UnitRunner,
+        source: Source | None,
+        *,
+        fresh: bool,
     ) -> None:
         self._planned = planned
         self._seed = planned.seed
@@ -66,6 +79,7 @@ class _One:
         self._guard = guard
         self._lease = lease
         self._units = units
+        self._source = source
         self._fresh = fresh
         self._run: SeedRun | None = None
         self._event = {"event": "seed ran", "name": self._seed.name, "checksum": self._seed.checksum}
@@ -135,7 +149,13 @@ class _One:
             self._lease.check()
 
         self._run = SeedRun(
-            self._seed.name, database, session, is_async=self._seed.is_async, observer=guard.observer, check=check
+            self._seed.name,
+            database,
+            session,
+            is_async=self._seed.is_async,
+            observer=guard.observer,
+            check=check,
+            source=self._source,
         )
         return self._work.run(self._run, guard.stop, fresh=self._fresh)
 

@@ -13,6 +13,7 @@ from tests.backups import raw
 from wayra_db.backups import insert as module
 from wayra_db.backups.insert import RefusedDocumentError, insert_run
 from wayra_db.backups.source import Chunk
+from wayra_db.mongo.document_run import DocumentRun
 from wayra_db.testing import CommandCounter, ServerUnderTest
 
 Documents = Database[dict[str, Any]]
@@ -65,6 +66,6 @@ def test_the_refused_one_is_told(wayra_database: Documents) -> None:
 
 def test_a_run_is_what_the_driver_takes_for_a_document() -> None:
     """The seam rests on this: a raw document's bytes are asked for by `raw`, and by nothing else."""
-    run = module.DocumentRun(chunk({"_id": 1}, {"_id": 2}).data)  # type: ignore[arg-type]
+    run = DocumentRun(chunk({"_id": 1}, {"_id": 2}).data)  # type: ignore[arg-type]
     assert isinstance(run, RawBSONDocument)
     assert bytes(run.raw) == b"".join(raw({"_id": 1}, {"_id": 2}))

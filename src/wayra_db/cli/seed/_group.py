@@ -12,7 +12,9 @@ class Seed(DefaultGroup):
     default = "run"
 
 
-@group(cls=Seed, examples=["wayra-db seed plan", "wayra-db seed", "wayra-db seed --again", "wayra-db seed status"])
+@group(
+    cls=Seed, examples=["wayra-db seed plan", "wayra-db seed", "wayra-db seed --profile demo", "wayra-db seed status"]
+)
 def seed() -> None:
     """Fill the database with development or test data.
 

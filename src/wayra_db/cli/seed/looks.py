@@ -38,10 +38,11 @@ def list_seeds(run: Run) -> None:
 
 @command(parent=seed, examples=["wayra-db seed status"])
 def status(run: Run) -> None:
-    """List every seed and whether it has run here."""
+    """List every seed and whether it has run here, and what documents were made up."""
     output = run.output
-    found = run.project().seeds.status()
-    output.document({"seeds": [one.to_dict() for one in found]})
+    seeds = run.project().seeds
+    found, generated = seeds.status(), seeds.generated()
+    output.document({"seeds": [one.to_dict() for one in found], "generated": [one.to_dict() for one in generated]})
     styles = {"done": GOOD, "failed": BAD, "other environment": FAINT}
     output.table(
         [
@@ -57,3 +58,13 @@ def status(run: Run) -> None:
     )
     if not found:
         output.line("There are no seeds in the project.")
+    output.table(
+        [
+            [
+                one.name,
+                output.style("done" if one.done else "cut off", GOOD if one.done else WARN),
+                f"{one.count:,} documents of random seed {one.random_seed}",
+            ]
+            for one in generated
+        ]
+    )

@@ -10,6 +10,7 @@ from wayra_db.cli._options import command
 from wayra_db.cli._output import BAD, FAINT, WARN, plural
 from wayra_db.cli._run import Run
 from wayra_db.cli.seed._group import seed
+from wayra_db.cli.seed.generate import tell
 from wayra_db.environment import Action
 
 if TYPE_CHECKING:
@@ -22,12 +23,13 @@ if TYPE_CHECKING:
 @command(
     parent=seed,
     name="run",
-    examples=["wayra-db seed", "wayra-db seed run 0002_users --again", "WAYRA_ENV=test wayra-db seed"],
+    examples=["wayra-db seed", "wayra-db seed run 0002_users --again", "wayra-db seed --profile demo"],
 )
 @click.argument("names", nargs=-1)
 @click.option("--again", is_flag=True, help="Also run the seeds that have run before.")
 @click.option("--fresh", is_flag=True, help="As --again, and delete first what these seeds made.")
-def run_seeds(run: Run, names: tuple[str, ...], again: bool, fresh: bool) -> None:
+@click.option("--profile", help="Then make up the documents of this profile of scripts/generate.py.")
+def run_seeds(run: Run, names: tuple[str, ...], again: bool, fresh: bool, profile: str | None) -> None:
     """Run the seeds of this environment that have not run yet.
 
     With NAMES only these, and what they depend on where it has not run. A seed that has changed since it ran is left
@@ -35,14 +37,19 @@ def run_seeds(run: Run, names: tuple[str, ...], again: bool, fresh: bool) -> Non
     """
     project = run.project()
     project.require_before_connecting(Action.SEED)
+    counts = project.seeds.profile(profile) if profile else {}
     result = project.seeds.run(names, again=again, fresh=fresh)
     changed = [one.name for one in project.seeds.plan().changed]
-    run.output.document({**result.to_dict(), "changedSince": changed})
+    generated = project.seeds.generate(counts) if profile else None
+    more = {"generated": generated.to_dict()} if generated else {}
+    run.output.document({**result.to_dict(), "changedSince": changed, **more})
     if result.changed:
         kept = f"; the edits in {plural(result.kept, 'document')} were kept" if result.kept else ""
         run.output.line(f"Ran {plural(len(result.ran), 'seed')}{kept}.")
     elif not result.failed and not result.skipped:
         run.output.line("Nothing to do: every seed of this environment has run.")
+    if generated:
+        tell(run.output, generated)
     _note_changed(run, changed)
 
 
