@@ -106,7 +106,7 @@ def test_a_half_done_swap_is_a_problem_for_status(sandbox: Sandbox) -> None:
         status = project.status()
         assert not status.healthy
         assert "nightly was cut off" in status.findings[0].message
-        assert "--continue" in status.findings[0].advice
+        assert "--continue" in status.findings[0].command
     assert sandbox.run("status", "--check").returncode == 3
 
 

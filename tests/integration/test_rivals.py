@@ -293,7 +293,7 @@ def test_a_server_that_is_down_is_two_lines(tmp_path: Path) -> None:
     add(sandbox, 1)
     ended = sandbox.run("--server-selection-timeout", "0.1", "migrate")
     assert ended.returncode == 10
-    assert [line.split(":")[0] for line in ended.stderr.splitlines()] == ["error", "hint"]
+    assert [line.split(":")[0] for line in ended.stderr.splitlines()] == ["error[connection-failed]", "hint"]
     assert "secret" not in ended.stderr
 
 

@@ -271,7 +271,7 @@ def test_a_server_that_hangs_is_told_from_one_that_is_down(sandbox: Sandbox) -> 
         Project.open(project, flags=flags) as opened,
         pytest.raises(ConnectionFailedError, match="runs and does not answer") as caught,
     ):
-        opened.status()
+        opened.migrations.status()
     assert "`wayra-db server logs`" in caught.value.hint
     assert "`wayra-db server stop`" in caught.value.hint
 
