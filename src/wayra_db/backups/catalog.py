@@ -69,6 +69,7 @@ class BackupEntry:
                 "collections": len(manifest.collections),
                 "documents": manifest.documents,
                 "consistency": manifest.consistency.kind,
+                "apart": list(manifest.apart),
                 "encrypted": manifest.encrypted,
                 "redacted": manifest.redacted,
                 "newestMigration": max(manifest.applied, default=None),

@@ -20,7 +20,16 @@ from wayra_db.backups.definitions import Definition
 from wayra_db.backups.encryption import require_recipients
 from wayra_db.backups.folder import NewFolder, new_folder, remove_partials, require_free
 from wayra_db.backups.layout import Layout, extended, metadata_text, prelude_text
-from wayra_db.backups.manifest import Codec, CollectionEntry, Consistency, Manifest, OplogEntry, Reason
+from wayra_db.backups.manifest import (
+    Codec,
+    CollectionEntry,
+    CollectionMoment,
+    Consistency,
+    ConsistencyKind,
+    Manifest,
+    OplogEntry,
+    Reason,
+)
 from wayra_db.backups.memory import give_back_large_blocks
 from wayra_db.backups.moment import Reached, describe
 from wayra_db.backups.names import default_name, require_backup_name
@@ -170,7 +179,8 @@ def _write(
     folder.write(layout.prelude, layout.small(prelude_text(capabilities.version, __version__)))
     kind, at, note = describe(reached, topology=capabilities.topology)
     if note:
-        notify(order.guard.observer, Notice(f"consistency: {note}", "warning" if kind == "none" else "info"))
+        bad = kind == "none" or bool(reached.apart)
+        notify(order.guard.observer, Notice(f"consistency: {note}", "warning" if bad else "info"))
     return Manifest(
         id=secrets.token_hex(16),
         name=name,
@@ -192,8 +202,11 @@ def _write(
         recipients=recipients,
         redacted=known.redacted,
         redactions=known.redactions,
-        applied=applied_versions(deployment, known),
-        collections=tuple(_entry(one, layout, written.get(one.name)) for one in known.definitions),
+        applied=applied_versions(deployment, known, reached.moment),
+        collections=tuple(
+            replace(_entry(one, layout, written.get(one.name)), moment=_moment_of(one, kind, reached))
+            for one in known.definitions
+        ),
         oplog=slice_,
         files=dict(folder.files),
         left_out=known.left_out,
@@ -203,25 +216,56 @@ def _write(
 def _slice(
     order: _Order, known: Survey, folder: NewFolder, layout: Layout, packer: Packer, reached: Reached
 ) -> tuple[OplogEntry | None, Reached]:
-    """The oplog slice, where it is needed and can be had."""
+    """The oplog slice, where it is needed and can be had.
+
+    Where what no snapshot reads was read before the moment, its own entries up to there are enough. Otherwise the
+    entries of all collections bring them to the moment of now.
+    """
     deployment = order.guard.deployment
     if not reached.outside or deployment.capabilities.topology == "standalone":
         return None, reached
-    if known.redacted:
-        return None, replace(reached, no_slice="the oplog would hold the sensitive fields that are left out")
     begin = known.beginning.at
     if begin is None:
         return None, replace(reached, no_slice=known.beginning.why_not)
-    end = oplog.last_majority(deployment)
+    names, alone, no_slice = _wanted_of_the_oplog(known, reached)
+    reached = replace(reached, no_slice=no_slice)
+    if not names:
+        return None, reached
+    end = reached.moment.at if alone else None
+    end = end or oplog.last_majority(deployment)
     file = FrameFile(folder, layout.oplog_data, layout.oplog_frames, packer, recipients=order.recipients)
+    told_of = [one for one in known.definitions if not alone or one.name in names]
     try:
-        oplog.capture(deployment, begin, end, [one.name for one in known.definitions], file)
+        oplog.capture(deployment, begin, end, told_of, file, alone=alone)
     except oplog.NoSliceError as error:
         file.abandon()
         return None, replace(reached, no_slice=str(error))
     done = file.close()
     entry = OplogEntry(layout.oplog_data, layout.oplog_frames, done.documents, done.bytes, done.sha256, begin, end)
-    return entry, replace(reached, slice_end=end)
+    return entry, replace(reached, sliced=names, slice_end=end)
+
+
+def _wanted_of_the_oplog(known: Survey, reached: Reached) -> tuple[tuple[str, ...], bool, str]:
+    """Which collections a slice is to bring to a moment, whether by their entries alone, and why no others. Pure."""
+    sensitive = "the oplog would hold the sensitive fields that are left out"
+    if reached.moment.at is None or reached.late:
+        if not known.redacted:
+            return reached.outside, False, ""
+        if reached.moment.at is None:
+            return (), False, sensitive
+    if not reached.before:
+        return (), True, "collections were made or changed while they were read"
+    names = tuple(name for name in reached.outside if name not in reached.late and name not in known.redactions)
+    return names, True, sensitive if len(names) < len(reached.outside) else ""
+
+
+def _moment_of(one: Definition, kind: ConsistencyKind, reached: Reached) -> CollectionMoment | None:
+    if one.source is None:
+        return None
+    if kind == "none" or one.name in reached.apart:
+        return "own"
+    by_slice = reached.slice_end is not None and (reached.slice_end != reached.moment.at or one.name in reached.sliced)
+    return "oplog" if by_slice else "snapshot"
 
 
 def _entry(one: Definition, layout: Layout, written: Written | None) -> CollectionEntry:

@@ -239,6 +239,8 @@ def _warnings(
     if manifest is not None and manifest.consistency.kind == "none":
         why = f": {manifest.consistency.note}" if manifest.consistency.note else ""
         found.append(f"the backup's collections are not all of one moment{why}")
+    if apart := [one.name for one in targets if manifest and one.entry and one.entry.name in manifest.apart]:
+        found.append(f"{', '.join(apart)}: of a time of its own, while the rest of the backup is of one moment")
     series = [one.name for one in targets if one.live is not None and _is_timeseries(one)]
     if series:
         found.append(

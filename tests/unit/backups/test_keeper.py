@@ -68,6 +68,7 @@ def test_the_list_tells_what_the_manifests_say(tmp_path: Path) -> None:
         "collections": 3,
         "documents": 49,
         "consistency": "snapshot",
+        "apart": [],
         "encrypted": False,
         "redacted": False,
         "newestMigration": 2,
