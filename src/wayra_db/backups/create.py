@@ -231,6 +231,8 @@ def _slice(
     reached = replace(reached, no_slice=no_slice)
     if not names:
         return None, reached
+    # No transaction writes to what is told of alone, so the first moment, before it was read, is early enough.
+    begin = known.moment.at or begin if alone else begin
     end = reached.moment.at if alone else None
     end = end or oplog.last_majority(deployment)
     file = FrameFile(folder, layout.oplog_data, layout.oplog_frames, packer, recipients=order.recipients)

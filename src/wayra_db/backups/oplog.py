@@ -72,7 +72,7 @@ def capture(
     alone: bool = False,
 ) -> None:
     """Write the entries of these collections, from `begin` to `end`, both included. `alone` keeps out every entry that
-    tells of other collections as well.
+    tells of other collections as well, and that of `begin`.
 
     Raises NoSliceError when the oplog may not be read, does not reach back to `begin` any more, or has an entry that
     tells of others but may not.
@@ -81,12 +81,11 @@ def capture(
 
     collections = tuple(definitions)
     database, local = deployment.database_name, deployment.client["local"]
-    entries = _alone(database, collections) if alone else _all(database, collections)
-    reading = Reading(
-        COLLECTION, None, Moment(None, majority=True), filter={**_between(begin, end), "$or": list(entries)}
-    )
+    entries = list(_alone(database, collections) if alone else _all(database, collections))
+    between = _between(begin, end, from_begin=not alone)
+    reading = Reading(COLLECTION, None, Moment(None, majority=True), filter={**between, "$or": entries})
     try:
-        if alone and local[COLLECTION].find_one({**_between(begin, end), **_mixed(database, collections)}):
+        if alone and local[COLLECTION].find_one({**between, **_mixed(database, collections)}):
             raise NoSliceError("an operation on them was one with operations on others")
         for run in read_directly(local, reading, FIRST_BATCH, Budget(OPLOG_BYTES)):
             file.put(run)
@@ -96,7 +95,7 @@ def capture(
 
 
 def changed(deployment: Deployment, begin: Position, end: Position, definitions: Iterable[Definition]) -> set[str]:
-    """Which of these collections the oplog tells of between two positions; all of them where it does not reach so far
+    """Which of these collections the oplog tells of after `begin`, up to `end`; all of them where it does not reach so far
     back, or may not be read. A read for each.
     """
     from pymongo.errors import OperationFailure
@@ -109,7 +108,7 @@ def changed(deployment: Deployment, begin: Position, end: Position, definitions:
     try:
         for one in collections:
             either = {"$or": [*_alone(database, (one,)), _mixed(database, (one,))]}
-            if majority.find_one({**_between(begin, end), **either}, {"_id": 1}) is not None:
+            if majority.find_one({**_between(begin, end, from_begin=False), **either}, {"_id": 1}) is not None:
                 found.add(one.name)
         _require_begin(local, begin)
     except (OperationFailure, NoSliceError):
@@ -124,10 +123,10 @@ def _require_begin(local: Database[dict[str, Any]], begin: Position) -> None:
         raise NoSliceError("the oplog is too small: what was written at the beginning is gone from it already")
 
 
-def _between(begin: Position, end: Position) -> dict[str, Any]:
+def _between(begin: Position, end: Position, *, from_begin: bool) -> dict[str, Any]:
     from bson.timestamp import Timestamp
 
-    return {"ts": {"$gte": Timestamp(*begin), "$lte": Timestamp(*end)}}
+    return {"ts": {"$gte" if from_begin else "$gt": Timestamp(*begin), "$lte": Timestamp(*end)}}
 
 
 def _all(database: str, definitions: Sequence[Definition]) -> Iterator[dict[str, Any]]:

@@ -169,8 +169,8 @@ def _moment_after(deployment: Deployment, known: Survey) -> Moment:
 
 def _changed(deployment: Deployment, known: Survey, moment: Moment, capped: Sequence[Definition]) -> set[str]:
     """Which of what was read outside the snapshot may not be what it was at the moment. A read for each."""
-    begin = known.beginning.at
-    if begin is None or moment.at is None:
+    begin = known.moment.at
+    if begin is None or known.beginning.at is None or moment.at is None:
         return {one.name for one in capped}
     end = moment.at if moment != known.moment else oplog.last_majority(deployment)
     return oplog.changed(deployment, begin, end, capped)
