@@ -181,11 +181,14 @@ class DatabaseInitializer:
         next `reset` or `run`; until then every other change is refused. Raises RefusedError, and what is wrong with a
         file, before anything is touched.
         """
+        from wayra_db.backups.transfer.staging import finish_imports
+
         connection = self._connection()
         steps = self._steps(quick=False)
         with self._guard.changing(Action.RESET, "reset") as lease:
             for files in (self._migrations.files, self._seeds.files):
                 files()
+            finish_imports(self._guard, lease)  # so that the safety backup holds no half of one
             saved = [self._save(self._backups)] if self._backups and safety_backup and self._holds_documents() else []
             dropped = self._drop_everything(lease)
             done = self._work(steps)
@@ -195,6 +198,7 @@ class DatabaseInitializer:
         """What `recover` would do now. Reads the whole backup, and writes nothing."""
         backups = self._require_backups()
         name = backups.newest_intact(identities) if backup == "latest" else backup
+        backups.require_recovers(name, identities=identities)
         plan = backups.plan_restore(
             name, identities=identities, request=RestoreRequest(drop_existing=True), check=backup != "latest"
         )
@@ -225,6 +229,7 @@ class DatabaseInitializer:
         connection = self._connection()
         steps = [step for step in self._steps(quick=False) if with_seeds or step.name != "seeds"]
         name = backups.newest_intact(identities) if backup == "latest" else backup
+        backups.require_recovers(name, identities=identities)
         with self._guard.changing(Action.RECOVER, f"recover {name}"):
             for files in (self._migrations.files, self._seeds.files):
                 files()

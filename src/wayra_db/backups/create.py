@@ -142,14 +142,15 @@ def create_backup(
 
 def _attempt(order: _Order) -> BackupResult:
     guard, started, created_at = order.guard, time.monotonic(), datetime.now(UTC)
-    name = order.name or _free_name(order.folder, default_name(guard.deployment.database_name, created_at))
+    name = order.name or default_name(guard.deployment.database_name, created_at)
     masker = Masker()
     known = survey(guard.deployment, order.wish, masker)
     require_space(known.size, order.codec, _free_space(order.folder), str(order.folder))
     notify(guard.observer, SecurityEvent(Action.BACKUP_CREATE.value, "allowed", guard.environment.value, name))
     remove_partials(order.folder, older_than_seconds=0, now=time.time())
-    with ExitStack() as ending, new_folder(order.folder, name) as folder:
-        manifest = _write(order, known, folder, masker, name, created_at)
+    with ExitStack() as ending, new_folder(order.folder, name, numbered=order.name is None) as folder:
+        name = folder.name
+        manifest = _write(order, known, folder, masker, created_at)
         folder.write(manifests.FILE, manifests.to_json(manifest).encode())
         # From here on it only has to be put in its place, and a signal would come too late to undo it.
         guard.stop.check()
@@ -158,9 +159,7 @@ def _attempt(order: _Order) -> BackupResult:
     return BackupResult(manifest, order.folder / name, time.monotonic() - started)
 
 
-def _write(
-    order: _Order, known: Survey, folder: NewFolder, masker: Masker, name: str, created_at: datetime
-) -> Manifest:
+def _write(order: _Order, known: Survey, folder: NewFolder, masker: Masker, created_at: datetime) -> Manifest:
     from wayra_db import __version__
 
     deployment, recipients = order.guard.deployment, order.recipients
@@ -183,7 +182,7 @@ def _write(
         notify(order.guard.observer, Notice(f"consistency: {note}", "warning" if bad else "info"))
     return Manifest(
         id=secrets.token_hex(16),
-        name=name,
+        name=folder.name,
         reason=order.reason,
         created_at=created_at,
         finished_at=datetime.now(UTC),
@@ -285,15 +284,6 @@ def _entry(one: Definition, layout: Layout, written: Written | None) -> Collecti
         data=layout.data(source) if source and written else None,
         frames=layout.frames(source) if source and written else None,
     )
-
-
-def _free_name(folder: Path, name: str) -> str:
-    """The name, with a number behind it when another backup of the same second has it."""
-    number, candidate = 1, name
-    while (folder / candidate).exists() or (folder / candidate).is_symlink():
-        number += 1
-        candidate = f"{name}_{number}"
-    return candidate
 
 
 def _free_space(folder: Path) -> int:

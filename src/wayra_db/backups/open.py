@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from wayra_db.backups import manifest as manifests
@@ -11,7 +11,7 @@ from wayra_db.backups.mongodump import MongodumpDirectory, is_dump_directory
 from wayra_db.backups.names import BACKUP_NAME
 from wayra_db.backups.opened import WayraBackup
 from wayra_db.backups.source import BackupSource
-from wayra_db.errors import BackupError, BackupNotFoundError, WayraError
+from wayra_db.errors import BackupError, BackupNotFoundError
 
 
 def open_backup(folder: Path, name_or_path: str | Path, identities: Sequence[str] | Path = ()) -> BackupSource:
@@ -36,22 +36,6 @@ def open_backup(folder: Path, name_or_path: str | Path, identities: Sequence[str
     if is_dump_directory(path):
         return MongodumpDirectory(path)
     raise BackupError(f"{path} is no backup: it has neither a manifest nor files of mongodump", hint=_listed(folder))
-
-
-def newest_whole(folder: Path) -> Iterator[WayraBackup]:
-    """Our own backups of whole databases, the newest first: no safety backups, which hold what was to be replaced, and
-    none that was redacted. One that cannot be opened is passed over. Nothing is checked but the manifest.
-    """
-    found = []
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if path.name.startswith(".") or path.is_symlink() or not (path / manifests.FILE).exists():
-            continue
-        try:
-            found.append(WayraBackup(path, ["unknown"]))
-        except WayraError:
-            continue
-    whole = [one for one in found if one.manifest.reason != "safety" and not one.manifest.redacted]
-    yield from sorted(whole, key=lambda one: one.manifest.created_at, reverse=True)
 
 
 def _find(folder: Path, name_or_path: str | Path) -> Path:

@@ -95,8 +95,9 @@ def capture(
 
 
 def changed(deployment: Deployment, begin: Position, end: Position, definitions: Iterable[Definition]) -> set[str]:
-    """Which of these collections the oplog tells of after `begin`, up to `end`; all of them where it does not reach so far
-    back, or may not be read. A read for each.
+    """Which of these collections the oplog tells of after `begin`, up to `end`. A read for each.
+
+    All of them where it does not reach so far back, or may not be read.
     """
     from pymongo.errors import OperationFailure
     from pymongo.read_concern import ReadConcern

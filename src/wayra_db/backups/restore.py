@@ -17,8 +17,10 @@ from wayra_db.backups.live import BUCKETS, LiveCollection, read_index_specs, rea
 from wayra_db.backups.load import THREADS, Loader, Temporary
 from wayra_db.backups.replay import replay
 from wayra_db.backups.restore_plan import RestorePlan, RestoreRequest, Target, plan_restore, view_order
+from wayra_db.backups.runs import corrupt
 from wayra_db.backups.source import BackupSource
 from wayra_db.backups.swap import Journal, Step
+from wayra_db.backups.transfer.staging import finish_imports
 from wayra_db.environment import Action
 from wayra_db.errors import LockLostError, RestoreConflictError, WayraError
 from wayra_db.events import Notice, Progress, notify
@@ -61,6 +63,10 @@ class RestoreReport:
         }
 
 
+# Reads a whole backup and compares it with its hashes; raises what `BackupSource.check` does.
+Check = Callable[[Guard, BackupSource], None]
+
+
 def make_plan(guard: Guard, source: BackupSource, request: RestoreRequest) -> RestorePlan:
     """What a restore would do now. Reads the database's collections and counts; writes nothing."""
     return plan_restore(
@@ -99,12 +105,16 @@ def restore(
     safety: Safety | None = None,
     discard_writes: bool = False,
     threads: int = THREADS,
+    whole: Check = check,
+    accept: Callable[[RestorePlan], None] | None = None,
 ) -> RestoreReport:
     """Restore a backup into the guard's database, all of it or nothing.
 
-    A restore that was cut off is finished first. `action` is what the environment must allow; without it, it depends on
-    whether data is replaced. `safety` backs up what is replaced. When somebody writes to a collection that is to be
-    replaced, the restore gives up before the swap, unless `discard_writes`. Holds the lock, writes the audit log.
+    A restore or an import that was cut off is finished first. `whole` checks the backup, and `accept` may refuse the
+    plan: before anything is written, as all that needs no lock. `action` is what the environment must allow; without
+    it, it depends on whether data is replaced. `safety` backs up what is replaced. When somebody writes to a collection
+    that is to be replaced, the restore gives up before the swap, unless `discard_writes`. Holds the lock, writes the
+    audit log.
     Raises BackupCorruptError and BackupIncompleteError before anything is written, RestoreConflictError,
     RedactedBackupError, RefusedError, LockHeldError, LockLostError, CancelledError, DuplicateKeysError: with the
     data as it was.
@@ -112,12 +122,29 @@ def restore(
     swaps.finish(guard)
     plan = make_plan(guard, source, request)
     guard.require(action or action_for(plan))
-    check(guard, source)
+    if accept is not None:
+        accept(plan)
+    source.require_readable()
+    _require_definitions(plan)
+    whole(guard, source)
     with guard.changing(action or action_for(plan), f"backup restore {source.name}") as lease:
+        finish_imports(guard, lease)
         plan = make_plan(guard, source, request)  # the lock may have been waited for
         if action is None:
             guard.require(action_for(plan))
         return _Restore(guard, lease, source, plan, discard_writes, threads).run(safety)
+
+
+def _require_definitions(plan: RestorePlan) -> None:
+    """Raise BackupCorruptError for options or indexes that the server could not be given."""
+    from bson.errors import BSONError
+
+    for entry in (one.entry for one in plan.targets if one.entry is not None):
+        try:
+            create_options(entry.options)
+            index_specs(entry.indexes)
+        except (BSONError, ValueError, TypeError, KeyError) as error:
+            raise corrupt(entry.metadata, 0, f"what {entry.name} is cannot be read: {error}") from error
 
 
 @dataclass

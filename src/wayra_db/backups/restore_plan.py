@@ -155,7 +155,7 @@ def plan_restore(
         targets=tuple(targets),
         skipped=tuple(skipped),
         left_alone=tuple(sorted(name for name in live if not name.startswith(PREFIX) and not _hit(name, targets))),
-        warnings=tuple(_warnings(request, environment, manifest, targets)),
+        warnings=tuple(_warnings(request, environment, manifest, targets, live)),
     )
     _require_no_conflict(request, plan)
     _require_not_redacted(request, manifest, plan)
@@ -230,7 +230,11 @@ def _hit(name: str, targets: Sequence[Target]) -> bool:
 
 
 def _warnings(
-    request: RestoreRequest, environment: str, manifest: Manifest | None, targets: Sequence[Target]
+    request: RestoreRequest,
+    environment: str,
+    manifest: Manifest | None,
+    targets: Sequence[Target],
+    live: Mapping[str, LiveCollection],
 ) -> list[str]:
     found = []
     if manifest is not None and manifest.source.environment not in ("", environment):
@@ -241,6 +245,10 @@ def _warnings(
         found.append(f"the backup's collections are not all of one moment{why}")
     if apart := [one.name for one in targets if manifest and one.entry and one.entry.name in manifest.apart]:
         found.append(f"{', '.join(apart)}: of a time of its own, while the rest of the backup is of one moment")
+    if request.drop_existing and manifest is not None and request.collections is None:
+        excluded = [one.name for one in manifest.left_out if one.reason == EXCLUDED and one.name in live]
+        if excluded:
+            found.append(f"{', '.join(excluded)}: left out of the backup, and so of a time of their own afterwards")
     series = [one.name for one in targets if one.live is not None and _is_timeseries(one)]
     if series:
         found.append(

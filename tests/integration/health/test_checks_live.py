@@ -152,6 +152,7 @@ PROJECT: dict[str, Callable[[Sandbox, Documents], None]] = {
     "environment-mismatch": _mark(environment="production"),
     "reset-unfinished": _mark(resetting=True),
     "restore-unfinished": _mark(restoring={"backup": "nightly"}),
+    "leftovers": lambda sandbox, database: database["_wayra_restore_ab_0"].insert_one({}) and None,
     "migrations-failed": _failed,
     "migrations-edited": _edited,
     "migrations-missing-file": _gone,

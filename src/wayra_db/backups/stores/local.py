@@ -43,7 +43,7 @@ class LocalStore:
         return tuple(sorted(path.name for path in self.folder.iterdir() if _is_backup(path)))
 
     def files(self, name: str) -> Mapping[str, int]:
-        """The files below the backup's folder; links count as files."""
+        """The files below the backup's folder; links and empty folders count as files."""
         folder = self._existing(name)
         return {path: (folder / path).lstat().st_size for path in list_files(folder)}
 
@@ -151,8 +151,11 @@ class LocalUpload:
         """Remove what does not belong, write the manifest, flush, rename."""
         wanted = set(paths)
         for path in list(list_files(self._partial)):
-            if path not in wanted:
+            if path not in wanted and not path.endswith("/"):
                 (self._partial / path).unlink()
+        while empty := [path for path in list_files(self._partial) if path.endswith("/")]:
+            for path in empty:
+                (self._partial / path).rmdir()
         entry = FileEntry(len(manifest), hashlib.sha256(manifest).hexdigest())
         self.put(FILE, entry, lambda offset: io.BytesIO(manifest[offset:]), lambda size: None)
         flush_folders(self._partial)
