@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from wayra_db.backups.live import TEMPORARY
 from wayra_db.environment import Action
 from wayra_db.guard import Guard
@@ -14,8 +16,12 @@ IMPORTED = "_wayra_import_"
 def read_leftovers(deployment: Deployment) -> tuple[str, ...]:
     """The temporary collections of restores and imports, also of one that is under way. One read; writes nothing."""
     with translated(deployment.address):
-        wanted = {"name": {"$regex": f"^({TEMPORARY}|{IMPORTED})"}}
-        return tuple(sorted(deployment.metadata.list_collection_names(filter=wanted)))
+        return temporary(deployment.metadata.list_collection_names())
+
+
+def temporary(names: Iterable[str]) -> tuple[str, ...]:
+    """Those of the collections that a restore or an import has made for a time. Pure."""
+    return tuple(sorted(name for name in names if name.startswith((TEMPORARY, IMPORTED))))
 
 
 def clean(guard: Guard) -> tuple[str, ...]:

@@ -155,14 +155,14 @@ def fill_with_every_kind(database: Documents, *, clustered: bool = True) -> None
 
 
 @contextmanager
-def writing_while_capped_are_read(database: Documents, *names: str) -> Iterator[None]:
+def writing_while_capped_are_read(database: Documents, *names: str, _id: str = "meanwhile") -> Iterator[None]:
     """Insert into capped collections once they were read, before the moment is chosen."""
     with pytest.MonkeyPatch.context() as patch:
         moment_after = survey._moment_after
 
         def write_then_choose(*arguments: Any) -> Moment:
             for name in names:
-                database[name].insert_one({"_id": "meanwhile", "email": "secret@example.com"})
+                database[name].insert_one({"_id": _id, "email": "secret@example.com"})
             return moment_after(*arguments)
 
         patch.setattr(survey, "_moment_after", write_then_choose)

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,11 @@ from hypothesis import strategies as st
 from pymongo.database import Database
 
 from tests.integration.backups import copies
-from wayra_db.backups import streaming
+from wayra_db.backups import create, streaming, survey
 from wayra_db.backups.batches import Run
 from wayra_db.backups.budget import Budget
 from wayra_db.backups.create import create_backup
+from wayra_db.backups.folder import new_folder
 from wayra_db.backups.manifest import Codec
 from wayra_db.backups.moment import Moment
 from wayra_db.backups.reading import Reading, read, read_directly
@@ -251,6 +254,7 @@ def test_only_some_collections(wayra_database: Documents, tmp_path: Path) -> Non
         ({"recipients": ["no/such/file"]}, ConfigError),
         ({"name": "taken"}, BackupError),
         ({"collections": ["nothing"]}, BackupError),
+        ({"collections": ["there"], "exclude": ["there"]}, BackupError),
     ],
 )
 def test_what_is_refused_writes_nothing(
@@ -258,6 +262,7 @@ def test_what_is_refused_writes_nothing(
 ) -> None:
     """Not even a hidden folder."""
     (tmp_path / "taken").mkdir()
+    wayra_database.there.insert_one({})
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(error):
         create_backup(copies.guard(wayra_database), tmp_path, **options)
@@ -289,6 +294,39 @@ def test_production_needs_permission_and_encryption(wayra_database: Documents, t
     recipient = str(pyrage.x25519.Identity.generate().to_public())
     made = create_backup(allowed, tmp_path, reason="safety", recipients=[recipient])
     assert made.manifest.recipients == (recipient,)
+
+
+def test_backups_at_once_never_meet(wayra_database: Documents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unnamed ones each get a name of their own; of two with one name, the second is told so before it has begun."""
+    monkeypatch.setattr("wayra_db.backups.create.default_name", lambda *arguments: "same")
+    guard = copies.guard(wayra_database)
+    wayra_database.a.insert_one({})
+    together = threading.Barrier(4)
+    survey_first = survey.survey
+
+    def survey_then_wait(*arguments: Any) -> Any:
+        found = survey_first(*arguments)
+        together.wait()
+        return found
+
+    monkeypatch.setattr(create, "survey", survey_then_wait)
+    with ThreadPoolExecutor(4) as pool:
+        made = [one.result() for one in [pool.submit(create_backup, guard, tmp_path) for _ in range(4)]]
+    names = {one.manifest.name for one in made}
+    assert names == {"same", "same_2", "same_3", "same_4"} == {path.name for path in tmp_path.iterdir()}
+    monkeypatch.setattr(create, "survey", survey_first)
+    refused = []
+
+    def write_another(*arguments: Any) -> Any:
+        with pytest.raises(BackupError, match="named mine is being written") as caught:
+            new_folder(tmp_path, "mine").__enter__()
+        refused.append(caught.value)
+        return applied(*arguments)
+
+    applied = survey.applied_versions
+    monkeypatch.setattr(create, "applied_versions", write_another)
+    create_backup(guard, tmp_path, name="mine")
+    assert len(refused) == 1
 
 
 def test_names_of_the_same_second(wayra_database: Documents, tmp_path: Path) -> None:

@@ -156,16 +156,21 @@ def test_what_cannot_be_masked_is_left_out(wayra_database: Documents, tmp_path: 
         Collection("weather", timeseries={"timeField": "at", "metaField": "where"}, sensitive={"degrees": Mask.REMOVE}),
         Collection("ring", capped={"size": 8192, "max": 50}, sensitive={"number": Mask.TEXT}),
     ]
-    result = create_backup(copies.guard(wayra_database), tmp_path, declared=declared)
+    with copies.writing_while_capped_are_read(wayra_database, "ring"):
+        result = create_backup(copies.guard(wayra_database), tmp_path, declared=declared)
     assert "weather" in {one.name for one in result.manifest.left_out}
     assert "weather" not in copies.whole(result)
     assert [bson.decode(one)["number"] for one in copies.whole(result)["ring"]] == ["redacted"] * 50
     assert result.manifest.oplog is None
     assert "sensitive" in result.manifest.consistency.note
-    whole = create_backup(copies.guard(wayra_database), tmp_path, reason="safety", declared=declared)
+    assert result.manifest.apart == ("ring",)
+    before = copies.raw_documents(wayra_database, "ring")
+    with copies.writing_while_capped_are_read(wayra_database, "ring", _id="again"):
+        whole = create_backup(copies.guard(wayra_database), tmp_path, reason="safety", declared=declared)
     assert whole.manifest.oplog is not None
+    assert whole.manifest.apart == ()
     assert not whole.manifest.redacted
-    assert copies.whole(whole)["ring"] == copies.raw_documents(wayra_database, "ring")
+    assert copies.whole(whole)["ring"] == before
 
 
 SECRETS = ("firebase-uid-%d", "ada%d@lovelace.example", "Ada-%d", "Lovelace-%d", "https://photo/%d", "Wien-%d")

@@ -20,8 +20,10 @@ from wayra_db.backups.manifest import Codec
 from wayra_db.backups.restore_plan import RestoreRequest
 from wayra_db.environment import Action
 from wayra_db.errors import (
+    BackupCorruptError,
     BackupError,
     CancelledError,
+    ConfigError,
     DuplicateKeysError,
     LockLostError,
     RedactedBackupError,
@@ -543,20 +545,72 @@ def test_an_oplog_slice_brings_it_to_one_moment(restoring: Restoring) -> None:
 
 
 def test_an_encrypted_backup(restoring: Restoring, tmp_path: Path) -> None:
-    """Needs its identity, and is checked as a whole without it."""
+    """Needs its identity; without it, or with another, nothing is written, not even by the lock."""
     pyrage = pytest.importorskip("pyrage")
     identity = pyrage.x25519.Identity.generate()
     write_backup(restoring.folder, "secret", [many()], recipients=[str(identity.to_public())])
     with pytest.raises(BackupError, match="encrypted"):
         restoring.manager.restore("secret")
     other = pyrage.x25519.Identity.generate()
-    with pytest.raises(BackupError, match="cannot be decrypted"):
+    with pytest.raises(ConfigError, match="does not open the backup secret"):
         restoring.manager.restore("secret", identities=[str(other)])
-    assert contents(restoring.database) == {}
+    with pytest.raises(ConfigError, match="does not open the backup secret"):
+        restoring.manager.plan_restore("secret", identities=[str(other)], check=False)
+    with pytest.raises(ConfigError, match="does not open the backup secret"):
+        restoring.manager.restore("secret", identities=[str(other)], to=f"{restoring.database.name}_other")
+    there = restoring.database.client.list_database_names()
+    assert not [name for name in there if name.startswith(restoring.database.name)]
     file = tmp_path / "identity"
     file.write_text(f"# mine\n{identity}\n", encoding="utf-8")
     restoring.manager.restore("secret", identities=file)
     assert restoring.database["users"].count_documents({}) == 3000
+
+
+def test_what_needs_no_lock_is_checked_before_it(restoring: Restoring) -> None:
+    """A damaged file, options that are none: not even the database comes into being."""
+    write_backup(restoring.folder, "damaged", [many()])
+    data = next((restoring.folder / "damaged").rglob("*.bson.zst"))
+    data.write_bytes(data.read_bytes()[:-1])
+    write_backup(restoring.folder, "odd", [Made("users", options={"validator": {"$date": "never"}})])
+    for name in ("damaged", "odd"):
+        with pytest.raises(BackupCorruptError):
+            restoring.manager.restore(name, to=f"{restoring.database.name}_other")
+    there = restoring.database.client.list_database_names()
+    assert not [name for name in there if name.startswith(restoring.database.name)]
+
+
+def test_leftovers_are_cleaned_by_the_command(restoring: Restoring) -> None:
+    """Temporary collections of killed restores go, and a half import is finished; without any, nothing is written."""
+    assert restoring.manager.clean_leftovers() == ()
+    assert restoring.database.list_collection_names() == []
+    half_import(restoring.database)
+    restoring.database["_wayra_restore_ab_0"].insert_one({})
+    assert restoring.manager.clean_leftovers() == ("_wayra_import_ab", "_wayra_restore_ab_0")
+    assert set(restoring.database["users"].distinct("_id")) == {1, 2}
+    left = restoring.database.list_collection_names()
+    assert not [name for name in left if name.startswith(("_wayra_import_", "_wayra_restore_"))]
+    assert restoring.events()[-1] == "leftovers removed"
+
+
+def half_import(database: Documents) -> None:
+    """An import that was killed after one of its two documents had gone over."""
+    database["users"].insert_one({"_id": 1})
+    database["_wayra_import_ab"].insert_many([{"_id": 1}, {"_id": 2}])
+    record = {"target": "users", "mode": "insert", "key": ["_id"], "undo": False}
+    database["_wayra_meta"].insert_many(
+        [{"_id": "_wayra_import_ab", **record}, {"_id": "database", "environment": "development", "format": 1}]
+    )
+
+
+def test_a_restore_finishes_a_half_import_first(restoring: Restoring) -> None:
+    """So that the safety backup holds all of what the import brings, and the restore no part of it."""
+    half_import(restoring.database)
+    write_backup(restoring.folder, "one", [Made("users", raw({"_id": "restored"}))])
+    report = restoring.manager.restore("one", drop_existing=True)
+    assert report.safety_backup is not None
+    assert restoring.database["users"].distinct("_id") == ["restored"]
+    restoring.manager.restore(report.safety_backup, drop_existing=True, safety_backup=False)
+    assert set(restoring.database["users"].distinct("_id")) == {1, 2}
 
 
 def test_documents_that_break_the_validator_are_restored_and_told(restoring: Restoring) -> None:

@@ -111,7 +111,7 @@ def test_cut_grown_linked_and_missing_files(tmp_path: Path, damage: Damage) -> N
 
 
 def test_an_extra_file_is_named(tmp_path: Path) -> None:
-    """Also a hidden one, a link to a file or a folder, and one in a folder of its own."""
+    """Also a hidden one, a link to a file or a folder, one in a folder of its own, and an empty folder."""
     write_backup(tmp_path, "nightly")
     folder = tmp_path / "nightly"
     (folder / "wayra" / "more.bson.zst").touch(mode=0o600)
@@ -119,9 +119,10 @@ def test_an_extra_file_is_named(tmp_path: Path) -> None:
     (folder / "deep").mkdir(mode=0o700)
     (folder / "deep" / "file").touch(mode=0o600)
     (folder / "link").symlink_to(tmp_path)
+    (folder / "wayra" / "empty").mkdir(mode=0o700)
     found = {finding.file: finding.what for finding in verify(tmp_path).findings}
     assert found == dict.fromkeys(
-        (".hidden", "deep/file", "link", "wayra/more.bson.zst"), "does not belong to the backup"
+        (".hidden", "deep/file", "link", "wayra/empty/", "wayra/more.bson.zst"), "does not belong to the backup"
     )
 
 
