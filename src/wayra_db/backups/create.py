@@ -32,6 +32,7 @@ from wayra_db.backups.manifest import (
 )
 from wayra_db.backups.memory import give_back_large_blocks
 from wayra_db.backups.moment import Reached, describe
+from wayra_db.backups.named_values import naming_values
 from wayra_db.backups.names import default_name, require_backup_name
 from wayra_db.backups.packing import FrameFile, Packer, Written
 from wayra_db.backups.policy import decide_protection, require_codec, require_space
@@ -50,21 +51,17 @@ TASK = "backup"
 
 @dataclass(frozen=True, slots=True)
 class BackupResult:
-    """A backup that was made: its manifest, its folder, and how long it took."""
+    """A backup that was made: its manifest, its folder, how long it took, and the size of all its files in bytes."""
 
     manifest: Manifest
     path: Path
     seconds: float
+    size: int
 
     @property
     def bytes(self) -> int:
         """The size of the documents as BSON."""
         return sum(one.bytes for one in self.manifest.collections)
-
-    @property
-    def size(self) -> int:
-        """The size of its files in bytes."""
-        return self.manifest.size
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -145,6 +142,9 @@ def _attempt(order: _Order) -> BackupResult:
     name = order.name or default_name(guard.deployment.database_name, created_at)
     masker = Masker()
     known = survey(guard.deployment, order.wish, masker)
+    if named := list(naming_values(known.definitions, known.redactions)):
+        text = f"{', '.join(named)}: values of sensitive fields stand in it, and definitions are kept as they are"
+        notify(guard.observer, Notice(text, "warning"))
     require_space(known.size, order.codec, _free_space(order.folder), str(order.folder))
     notify(guard.observer, SecurityEvent(Action.BACKUP_CREATE.value, "allowed", guard.environment.value, name))
     remove_partials(order.folder, older_than_seconds=0, now=time.time())
@@ -152,11 +152,12 @@ def _attempt(order: _Order) -> BackupResult:
         name = folder.name
         manifest = _write(order, known, folder, masker, created_at)
         folder.write(manifests.FILE, manifests.to_json(manifest).encode())
+        size = sum(one.size for one in folder.files.values())
         # From here on it only has to be put in its place, and a signal would come too late to undo it.
         guard.stop.check()
         ending.enter_context(guard.stop.protected())
     notify(guard.observer, SecurityEvent(Action.BACKUP_CREATE.value, "done", guard.environment.value, name))
-    return BackupResult(manifest, order.folder / name, time.monotonic() - started)
+    return BackupResult(manifest, order.folder / name, time.monotonic() - started, size)
 
 
 def _write(order: _Order, known: Survey, folder: NewFolder, masker: Masker, created_at: datetime) -> Manifest:

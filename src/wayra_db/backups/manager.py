@@ -334,6 +334,7 @@ class BackupManager:
             rename=dict(rename or {}),
             on_conflict=on_conflict,
             allow_redacted=allow_redacted,
+            recovering=action is Action.RECOVER,
         )
         with open_backup(self._folder, name_or_path, identities) as source:
             return restore(

@@ -21,6 +21,7 @@ from wayra_db.backups.runs import corrupt
 from wayra_db.backups.source import BackupSource
 from wayra_db.backups.swap import Journal, Step
 from wayra_db.backups.transfer.staging import finish_imports
+from wayra_db.backups.unmasked import masked_already
 from wayra_db.environment import Action
 from wayra_db.errors import LockLostError, RestoreConflictError, WayraError
 from wayra_db.events import Notice, Progress, notify
@@ -69,6 +70,11 @@ Check = Callable[[Guard, BackupSource], None]
 
 def make_plan(guard: Guard, source: BackupSource, request: RestoreRequest) -> RestorePlan:
     """What a restore would do now. Reads the database's collections and counts; writes nothing."""
+    manifest, live = source.manifest, read_live(guard.deployment)
+    masked: frozenset[str] = frozenset()
+    if manifest is not None and manifest.redacted and not request.allow_redacted:
+        names = {request.rename.get(name, name): paths for name, paths in manifest.redactions.items()}
+        masked = masked_already(guard.deployment, {name: paths for name, paths in names.items() if name in live})
     return plan_restore(
         request,
         backup=source.name,
@@ -76,7 +82,8 @@ def make_plan(guard: Guard, source: BackupSource, request: RestoreRequest) -> Re
         environment=guard.environment.value,
         manifest=source.manifest,
         entries=source.collections,
-        live=read_live(guard.deployment),
+        live=live,
+        masked=masked,
         sharded_cluster=guard.deployment.capabilities.sharded,
     )
 
@@ -132,7 +139,7 @@ def restore(
         plan = make_plan(guard, source, request)  # the lock may have been waited for
         if action is None:
             guard.require(action_for(plan))
-        return _Restore(guard, lease, source, plan, discard_writes, threads).run(safety)
+        return _Restore(guard, lease, source, plan, request, discard_writes, threads).run(safety)
 
 
 def _require_definitions(plan: RestorePlan) -> None:
@@ -155,6 +162,7 @@ class _Restore:
     lease: Lease
     source: BackupSource
     plan: RestorePlan
+    request: RestoreRequest
     discard_writes: bool
     threads: int
     id: str = field(default_factory=lambda: secrets.token_hex(4))
@@ -170,6 +178,7 @@ class _Restore:
             "backup": plan.backup,
             "collections": [one.name for one in plan.targets],
             **({"safetyBackup": saved} if saved else {}),
+            **({"redacted": redacted} if (redacted := self._redacted()) else {}),
         }
         self.lease.write({"event": "restore started", **event})
         temporaries = self._temporaries()
@@ -195,6 +204,12 @@ class _Restore:
             self._require_unchanged(marks)
         swaps.swap(guard, self.lease, journal, event)
         return RestoreReport(plan, saved, tuple(cleaned), replayed)
+
+    def _redacted(self) -> list[str]:
+        """The collections that get masks in the place of values, for who asks the log later."""
+        redactions = self.source.manifest.redactions if self.source.manifest else {}
+        whole = [one for one in self.plan.targets if one.how in ("create", "replace") and one.entry is not None]
+        return [one.name for one in whole if one.entry is not None and one.entry.name in redactions]
 
     def _replaced(self) -> list[LiveCollection]:
         """The live collections of the user that will be gone."""
@@ -277,7 +292,7 @@ class _Restore:
             raise RestoreConflictError(
                 f"{', '.join(appeared)} came into being while the backup was loaded; nothing was replaced",
                 collections=appeared,
-                hint="Stop what writes to this database, and restore again.",
+                hint="Stop what writes to this database, and run it again.",
             )
         if self.discard_writes:
             return
@@ -289,7 +304,8 @@ class _Restore:
                 f"{', '.join(written)} was written to while the backup was loaded, and those writes would be lost; "
                 "nothing was replaced",
                 collections=written,
-                hint="Stop what writes to it and restore again, or give the writes up with --discard-writes.",
+                hint="Stop what writes to it and run it again, or give the writes up: "
+                f"{self.request.command(self.source.name)} --discard-writes.",
             )
 
     @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -32,7 +32,7 @@ class RestoreRequest:
     """What was asked for. `collections` are names in the backup, None for all; `rename` maps them to other names.
 
     `on_conflict` says what becomes of collections with documents where they are not to be replaced as a whole: refuse,
-    or merge by _id, where a document that both have is kept or replaced.
+    or merge by _id, where a document that both have is kept or replaced. `recovering` is only for the words of advice.
     """
 
     drop_existing: bool = False
@@ -40,6 +40,11 @@ class RestoreRequest:
     rename: Mapping[str, str] = field(default_factory=dict)
     on_conflict: OnConflict = "refuse"
     allow_redacted: bool = False
+    recovering: bool = False
+
+    def command(self, backup: str) -> str:
+        """The command that asks for this, for advice."""
+        return "wayra-db recover" if self.recovering else f"wayra-db backup restore {backup}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +126,12 @@ def plan_restore(
     manifest: Manifest | None,
     entries: Sequence[CollectionEntry],
     live: Mapping[str, LiveCollection],
+    masked: Collection[str] = (),
     sharded_cluster: bool = False,
 ) -> RestorePlan:
     """The plan for a request on a database as it is. Raises ConfigError for names that do not fit, RestoreConflictError
-    for data in the way, RedactedBackupError, and UnsupportedDeploymentError on a sharded cluster.
+    for data in the way, RedactedBackupError, and UnsupportedDeploymentError on a sharded cluster. `masked` are live
+    collections whose sensitive values a redacted backup has replaced before.
     """
     if request.drop_existing and request.on_conflict != "refuse":
         raise ConfigError(
@@ -158,7 +165,7 @@ def plan_restore(
         warnings=tuple(_warnings(request, environment, manifest, targets, live)),
     )
     _require_no_conflict(request, plan)
-    _require_not_redacted(request, manifest, plan)
+    _require_not_redacted(request, manifest, plan, masked)
     if sharded_cluster:
         _require_unsharded(plan)
     return plan
@@ -300,7 +307,9 @@ def _require_no_conflict(request: RestoreRequest, plan: RestorePlan) -> None:
         )
 
 
-def _require_not_redacted(request: RestoreRequest, manifest: Manifest | None, plan: RestorePlan) -> None:
+def _require_not_redacted(
+    request: RestoreRequest, manifest: Manifest | None, plan: RestorePlan, masked: Collection[str]
+) -> None:
     if manifest is None or not manifest.redacted or request.allow_redacted:
         return
     keeps = request.on_conflict == "keep"
@@ -308,6 +317,7 @@ def _require_not_redacted(request: RestoreRequest, manifest: Manifest | None, pl
         one.name
         for one in plan.targets
         if one.over_data
+        and one.name not in masked
         and not (keeps and one.how == "merge")
         and (not manifest.redactions or (one.entry is not None and one.entry.name in manifest.redactions))
     ]
@@ -315,7 +325,8 @@ def _require_not_redacted(request: RestoreRequest, manifest: Manifest | None, pl
         raise RedactedBackupError(
             f"the backup {plan.backup} lacks the sensitive fields of {', '.join(lost)}, which are there now; nothing "
             "was changed",
-            hint="Restore it into another database with --to, or give the fields up with --allow-redacted.",
+            hint=f"Restore it into another database: wayra-db backup restore {plan.backup} --to DATABASE; or give the "
+            f"fields up: {request.command(plan.backup)} --allow-redacted.",
         )
 
 
@@ -327,5 +338,6 @@ def _require_unsharded(plan: RestorePlan) -> None:
             f"{', '.join(taken)}: on a sharded cluster a restore replaces nothing; nothing was changed",
             needs="collections that do not exist, or are empty and not sharded",
             found="a sharded cluster with data in them",
-            hint="Restore into another database with --to, shard the collections there, and switch over to it.",
+            hint=f"Restore into another database, shard the collections there, and switch over to it: wayra-db backup "
+            f"restore {plan.backup} --to DATABASE.",
         )

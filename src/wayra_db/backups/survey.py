@@ -74,7 +74,8 @@ def survey(deployment: Deployment, wish: Wish, masker: Masker) -> Survey:
     unmaskable = {one.name for one in chosen if one.kind == "timeseries" and one.name in masks}
     chosen = tuple(one for one in chosen if one.name not in unmaskable)
     masked = {name: paths for name, paths in masks.items() if name not in unmaskable}
-    redactions = {name: masker.redaction(paths) for name, paths in masked.items()}
+    literal = deployment.capabilities.server_version >= (5, 0)
+    redactions = {name: masker.redaction(paths, literal_names=literal) for name, paths in masked.items()}
     stats = catalog.read_stats(deployment, chosen)
     return Survey(
         everything=definitions,

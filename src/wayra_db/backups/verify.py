@@ -68,7 +68,7 @@ def verify_backup(
         "structure" if readable else "hashes",
         tuple(_sorted(findings)),
         files=len(manifest.files) + 1,
-        size=manifest.size,
+        size=manifest.size + found.get(FILE, 0),
         documents=work.documents,
         digest=manifests.digest(manifest),
         identifier=manifest.id,

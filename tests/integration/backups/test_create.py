@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import shutil
 import stat
+import subprocess
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,6 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pymongo.database import Database
 
+from tests import age_format
 from tests.integration.backups import copies
 from wayra_db.backups import create, streaming, survey
 from wayra_db.backups.batches import Run
@@ -294,6 +300,46 @@ def test_production_needs_permission_and_encryption(wayra_database: Documents, t
     recipient = str(pyrage.x25519.Identity.generate().to_public())
     made = create_backup(allowed, tmp_path, reason="safety", recipients=[recipient])
     assert made.manifest.recipients == (recipient,)
+
+
+def by_the_program(path: Path, identity: str, tmp_path: Path) -> bytes:
+    """What the real `age` makes of a file."""
+    key = tmp_path / "key.txt"
+    key.write_text(identity)
+    age = shutil.which("age")
+    assert age is not None
+    return subprocess.run([age, "--decrypt", "-i", str(key), str(path)], check=True, capture_output=True).stdout
+
+
+def by_the_specification(path: Path, identity: str, tmp_path: Path) -> bytes:
+    """What the specification of the format says of a file."""
+    return age_format.decrypt(path.read_bytes(), identity)
+
+
+# The program where it is there; the specification everywhere.
+INDEPENDENT = [by_the_specification, *([by_the_program] if shutil.which("age") else [])]
+
+
+@pytest.mark.parametrize("decrypt", INDEPENDENT)
+def test_another_age_opens_an_encrypted_backup(
+    wayra_database: Documents, tmp_path: Path, decrypt: Callable[[Path, str, Path], bytes]
+) -> None:
+    """Every file, of nothing, of less than a chunk and of many, is what would otherwise be there."""
+    import pyrage
+
+    wayra_database.people.insert_many([{"n": number, "pad": os.urandom(900)} for number in range(3000)])
+    wayra_database.small.insert_one({"n": 1})
+    wayra_database.create_collection("empty")
+    identities = [pyrage.x25519.Identity.generate() for _ in range(2)]
+    to = [str(one.to_public()) for one in identities]
+    guard = copies.guard(wayra_database)
+    made = create_backup(guard, tmp_path / "b", include_sensitive=True, recipients=to, codec="none")
+    for identity in identities:
+        for entry in made.manifest.collections:
+            assert entry.data is not None
+            data = decrypt(made.path / entry.data, str(identity), tmp_path)
+            assert hashlib.sha256(data).hexdigest() == entry.sha256
+            assert copies.split(data) == copies.raw_documents(wayra_database, entry.name)
 
 
 def test_backups_at_once_never_meet(wayra_database: Documents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -127,11 +127,11 @@ def test_a_reset_can_be_taken_back(shop: Sandbox, wayra_database: Documents) -> 
     """It names the command that restores what it has dropped, and that command does."""
     wayra_database["users"].insert_one({"email": "mine@example.com"})
     before = contents(wayra_database)
-    ended = shop.run("reset", "--yes")
+    ended = shop.run("reset", "--yes", "--quiet")
     assert ended.returncode == 0, ended.stderr
     assert wayra_database["users"].count_documents({"email": "mine@example.com"}) == 0
-    line = next(one for one in ended.stderr.splitlines() if "bring it all back" in one)
-    command = line.partition("wayra-db ")[2].split()
+    line = next(one for one in ended.stdout.splitlines() if "bring it all back" in one)
+    command = line[line.index("backup restore") :].split()
     assert command[:2] == ["backup", "restore"]
     restored = shop.run(*command, "--yes", "--no-safety-backup")
     assert restored.returncode == 0, restored.stderr
@@ -232,6 +232,17 @@ def test_the_commands_say_what_they_do(shop: Sandbox, wayra_database: Documents,
     assert "Applied the migrations 3" in said(
         shop.run("backup", "restore", "nightly", "--drop-existing", "--yes", "--no-safety-backup", "--migrate")
     )
+    write_backup(
+        shop.folder / "backups",
+        "masked",
+        [Made("users", raw({"_id": 1}))],
+        database=wayra_database.name,
+        redactions={"users": {"email": "email"}},
+    )
+    refused = shop.run("recover", "--backup", "masked", "--yes")
+    assert refused.returncode == 1
+    assert "recover --allow-redacted" in refused.stderr
+    assert "documents of masked" in said(shop.run("recover", "--backup", "masked", "--allow-redacted", "--yes"))
     dry = said(shop.run("recover", "--dry-run"))
     assert "then: collections and validators, migrations 3, indexes, health check" in dry
     assert "Recovered" in said(shop.run("recover", "--yes", "--no-safety-backup"))

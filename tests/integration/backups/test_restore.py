@@ -22,6 +22,7 @@ from wayra_db.environment import Action
 from wayra_db.errors import (
     BackupCorruptError,
     BackupError,
+    BackupNotFoundError,
     CancelledError,
     ConfigError,
     DuplicateKeysError,
@@ -315,6 +316,65 @@ def test_redacted_over_whole_data_needs_its_own_flag(restoring: Restoring) -> No
     assert contents(restoring.database) == before
     restoring.manager.restore("masked", drop_existing=True, safety_backup=False, allow_redacted=True)
     assert names(restoring.database) == {1: "new", 3: "only there"}
+
+
+def test_a_redacted_copy_is_replaced_by_a_redacted_backup(restoring: Restoring) -> None:
+    """Nothing is lost where a restore has put masks, and still only those are; one real value is enough to refuse."""
+    masks = {"users": {"email": "email", "uid": "token", "name": "text", "note": "remove"}}
+    documents = raw(
+        {"_id": 1, "email": f"{'0a' * 12}@example.invalid", "uid": "0b" * 12, "name": "redacted", "tags": ["x"]},
+        {"_id": 2, "email": None, "uid": ["0c" * 12]},
+    )
+    write_backup(restoring.folder, "masked", [Made("users", documents)], redactions=masks)
+    restoring.manager.restore("masked")
+    with pytest.raises(RedactedBackupError):  # an array may hold another, which no filter looks into
+        restoring.manager.restore("masked", drop_existing=True)
+    restoring.database["users"].update_one({"_id": 2}, {"$unset": {"uid": 1}})
+    restoring.manager.restore("masked", collections=["users"], rename={"users": "people"})
+    restoring.database["people"].update_one({"_id": 2}, {"$unset": {"uid": 1}})
+    request = RestoreRequest(drop_existing=True, collections=("users",), rename={"users": "people"})
+    assert restoring.manager.plan_restore("masked", request=request).over_data == ("people",)
+    for change in ({"email": "ada@example.com"}, {"uid": 7}, {"name": "Ada"}, {"note": None}):
+        restoring.database["people"].update_one({"_id": 1}, {"$set": change})
+        with pytest.raises(RedactedBackupError, match="people") as caught:
+            restoring.manager.plan_restore("masked", request=request)
+        assert "wayra-db backup restore masked --allow-redacted" in caught.value.hint
+        restoring.database["people"].replace_one({"_id": 1}, bson.decode(documents[0]))
+    restoring.database["_wayra_log"].insert_one({"_id": 10**6, "event": "reset started"})
+    with pytest.raises(RedactedBackupError):  # what came after a reset need not be masks, though it looks like them
+        restoring.manager.plan_restore("masked", request=request)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("nightli", "Did you mean nightly?"),
+        ("other", "There are: nightly, hourly."),
+        ("dump/none", "There are: nightly"),
+    ],
+)
+def test_a_backup_that_is_not_there(restoring: Restoring, name: str, words: str) -> None:
+    """What was meant, or what there is, is named."""
+    for number, there in enumerate(("hourly", "nightly")):
+        at = datetime(2026, 11, 25, number, tzinfo=UTC)
+        write_backup(restoring.folder, there, [Made("users")], created_at=at)
+    with pytest.raises(BackupNotFoundError, match=name) as caught:
+        restoring.manager.restore(name)
+    assert words in caught.value.hint
+    if "/" not in name:
+        with pytest.raises(BackupNotFoundError) as caught:
+            restoring.manager.keeper.copy(name, str(restoring.folder / "away"))
+        assert words in caught.value.hint
+
+
+def test_a_backup_in_a_store_is_copied_first(restoring: Restoring) -> None:
+    """The error has the command; a file address is a path."""
+    with pytest.raises(BackupError, match="lies in a store") as caught:
+        restoring.manager.restore("s3://bucket/wayra/nightly")
+    assert "wayra-db backup copy s3://bucket/wayra/nightly" in caught.value.hint
+    write_backup(restoring.folder, "nightly", [Made("users", raw({"_id": 1}))])
+    restoring.manager.restore((restoring.folder / "nightly").as_uri())
+    assert restoring.database["users"].distinct("_id") == [1]
 
 
 def test_production_replaces_nothing(restoring: Restoring, wayra_database: Documents, tmp_path: Path) -> None:

@@ -317,7 +317,7 @@ def test_copy_to_a_folder_and_back(tmp_path: Path) -> None:
     manifest = write_backup(tmp_path / "here", "nightly")
     found = keeper(tmp_path / "here")
     done = found.copy("nightly", str(tmp_path / "there"))
-    assert (done.files, done.skipped, done.size) == (len(manifest.files), 0, manifest.size)
+    assert (done.files, done.skipped, done.size) == (len(manifest.files) + 1, 0, found.show("nightly").size)
     for path in (tmp_path / "here" / "nightly").rglob("*"):
         if path.is_file():
             copied = tmp_path / "there" / path.relative_to(tmp_path / "here")

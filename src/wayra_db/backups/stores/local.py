@@ -11,12 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Self
 
+from wayra_db.backups.catalog import not_found
 from wayra_db.backups.folder import BLOCK, flush, flush_folders, hash_file, list_files, open_file
 from wayra_db.backups.manifest import FILE, FileEntry, safe_path
 from wayra_db.backups.names import BACKUP_NAME, require_backup_name
 from wayra_db.backups.removal import remove
 from wayra_db.backups.stores.base import Moved, Opener, not_as_stated
-from wayra_db.errors import BackupError, BackupNotFoundError
+from wayra_db.errors import BackupError
 
 
 class LocalStore:
@@ -90,9 +91,7 @@ class LocalStore:
     def _existing(self, name: str) -> Path:
         folder = self.folder / name
         if not BACKUP_NAME.fullmatch(name) or folder.is_symlink() or not folder.is_dir():
-            raise BackupNotFoundError(
-                f"there is no backup {name!r} in {self.folder}", name=name, hint="See them: wayra-db backup list."
-            )
+            raise not_found(self.folder, name)
         return folder
 
 
