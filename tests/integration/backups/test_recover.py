@@ -235,14 +235,14 @@ def test_the_commands_say_what_they_do(shop: Sandbox, wayra_database: Documents,
     write_backup(
         shop.folder / "backups",
         "masked",
-        [Made("users", raw({"_id": 1}))],
+        [Made("users", raw({"_id": 1, "email": "0@example.invalid"}))],
         database=wayra_database.name,
         redactions={"users": {"email": "email"}},
     )
     refused = shop.run("recover", "--backup", "masked", "--yes")
     assert refused.returncode == 1
     assert "recover --allow-redacted" in refused.stderr
-    assert "documents of masked" in said(shop.run("recover", "--backup", "masked", "--allow-redacted", "--yes"))
+    assert "1 document of masked" in said(shop.run("recover", "--backup", "masked", "--allow-redacted", "--yes"))
     dry = said(shop.run("recover", "--dry-run"))
     assert "then: collections and validators, migrations 3, indexes, health check" in dry
     assert "Recovered" in said(shop.run("recover", "--yes", "--no-safety-backup"))

@@ -100,7 +100,7 @@ def export_collection(
         place = packed(stream, kind.compression)
     else:
         assert target is not None  # noqa: S101  # without a stream there is a path
-        if path is not None and not target.parent.is_dir():
+        if path is not None and not target.parent.exists():
             raise BackupError(
                 f"there is no folder {target.parent}; nothing was written",
                 hint=f"Make it first, mkdir -p {target.parent}, or choose another --output.",
