@@ -200,9 +200,8 @@ def _facts_of(entries: Sequence[BackupEntry], database: str) -> tuple[BackupFact
             continue
         taken = (manifest.finished_at - manifest.created_at).total_seconds() if manifest else 0.0
         whole = manifest is not None and manifest.reason == "manual" and not manifest.redacted
-        verified = one.verified is not None and one.verified.ok
         created = manifest.created_at if manifest else one.modified_at
-        facts.append(BackupFact(one.name, created, taken, whole, verified, one.damaged, one.problem))
+        facts.append(BackupFact(one.name, created, taken, whole, one.well_verified, one.damaged, one.problem))
     return tuple(facts)
 
 

@@ -49,6 +49,14 @@ class BackupEntry:
         """Whether it is known that it cannot be relied on."""
         return bool(self.problem) or (self.verified is not None and not self.verified.ok)
 
+    @property
+    def well_verified(self) -> bool:
+        """Whether the last verification found nothing wrong and went as far as it can without a key: into the content,
+        or where that is encrypted over all hashes.
+        """
+        encrypted = self.manifest is not None and self.manifest.encrypted
+        return self.verified is not None and self.verified.ok and (self.verified.in_depth or encrypted)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         found: dict[str, Any] = {
@@ -59,6 +67,7 @@ class BackupEntry:
             "damaged": self.damaged,
             "pinned": self.pinned,
             "verified": self.verified.to_dict() if self.verified else None,
+            "wellVerified": self.well_verified,
             "problem": self.problem or None,
         }
         if (manifest := self.manifest) is not None:

@@ -59,6 +59,7 @@ def test_the_list_tells_what_the_manifests_say(tmp_path: Path) -> None:
         "damaged": False,
         "pinned": False,
         "verified": None,
+        "wellVerified": False,
         "problem": None,
         "id": manifest.id,
         "createdAt": "2026-11-25T02:00:00+00:00",

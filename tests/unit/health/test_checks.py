@@ -257,6 +257,9 @@ EDGES: dict[str, tuple[str, Facts, Context, str | None]] = {
         PRODUCTION,
         "warning",
     ),
+    "what a restore under way is using": (
+        "leftovers", status(leftovers=("_wayra_restore_ab_0",), lock=lock()), PRODUCTION, None,
+    ),
     "a dead holder": ("lock-holder", status(lock=lock(died=True)), PRODUCTION, "info"),
     "other limits": (
         "fragmentation",
