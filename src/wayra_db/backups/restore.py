@@ -15,6 +15,7 @@ from wayra_db.backups import swap as swaps
 from wayra_db.backups.extended import create_options, index_specs
 from wayra_db.backups.live import BUCKETS, LiveCollection, read_index_specs, read_live, read_writes
 from wayra_db.backups.load import THREADS, Loader, Temporary
+from wayra_db.backups.memory import give_back_large_blocks
 from wayra_db.backups.replay import replay
 from wayra_db.backups.restore_plan import RestorePlan, RestoreRequest, Target, plan_restore, view_order
 from wayra_db.backups.runs import corrupt
@@ -126,6 +127,7 @@ def restore(
     RedactedBackupError, RefusedError, LockHeldError, LockLostError, CancelledError, DuplicateKeysError: with the
     data as it was.
     """
+    give_back_large_blocks()
     swaps.finish(guard)
     plan = make_plan(guard, source, request)
     guard.require(action or action_for(plan))

@@ -22,6 +22,7 @@ from wayra_db.backups.contents import ContentCheck, FramesCheck, MetadataCheck, 
 from wayra_db.backups.documents import DocumentError
 from wayra_db.backups.frames import FramesError, parse_frames
 from wayra_db.backups.manifest import FILE, FileEntry, Manifest, ManifestError
+from wayra_db.backups.memory import give_back_large_blocks
 from wayra_db.backups.meter import Meter
 from wayra_db.backups.report import Finding, VerifyReport
 from wayra_db.backups.source import BackupSource
@@ -48,6 +49,7 @@ def verify_backup(
     Of an encrypted one the hashes, and with `identities` (as for age) everything. Changes nothing. Raises
     BackupNotFoundError, BackupStoreError, and CancelledError when asked to stop.
     """
+    give_back_large_blocks()
     found = store.files(name)
     findings = [Finding(path, "others than its owner may use it", severity="warning") for path in store.exposed(name)]
     try:

@@ -138,6 +138,19 @@ def test_a_reset_can_be_taken_back(shop: Sandbox, wayra_database: Documents) -> 
     assert contents(wayra_database) == before
 
 
+def test_a_reset_ends_a_half_import_first(shop: Sandbox, wayra_database: Documents) -> None:
+    """So that the safety backup holds all of what it brings, and nothing of it is left."""
+    wayra_database["_wayra_import_ab"].insert_many([{"email": "a@example.com"}, {"email": "b@example.com"}])
+    record = {"target": "users", "mode": "insert", "key": ["_id"], "undo": False}
+    wayra_database["_wayra_meta"].insert_one({"_id": "_wayra_import_ab", **record})
+    with shop.open() as project:
+        (saved,) = (step.summary for step in project.initializer.reset().steps if step.step == "safety")
+        name = saved.partition("backup restore ")[2].split()[0]
+        assert "_wayra_import_ab" not in wayra_database.list_collection_names()
+        project.backups.restore(name, drop_existing=True, safety_backup=False)
+    assert {"a@example.com", "b@example.com"} <= set(wayra_database["users"].distinct("email"))
+
+
 def test_a_reset_of_an_empty_database_saves_nothing(sandbox: Sandbox, wayra_database: Documents) -> None:
     """Nor does one that is told not to."""
     sandbox.complete()
