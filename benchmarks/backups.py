@@ -1,9 +1,12 @@
-"""How fast a backup is made, against what it cannot be faster than and, where it is on PATH, against mongodump.
+"""How fast backups, clones, exports and imports are, against what they cannot be faster than and, where they are on
+PATH, against mongodump, mongoexport and mongoimport.
 
     .venv/bin/python benchmarks/backups.py [MEGABYTES] [RUNS]
 
-One server, the same data, all ways in turn within one run, medians. The floor is the same cursors drained to nowhere:
-no file, no hash, no frame. `create` is the whole command's work: definitions, snapshot, hashes, files flushed to disk.
+One server, the same data, all ways in turn within one run, medians. Each part has its floor, which comes first: of
+`create` and `export` the same cursors drained to nowhere, with no file, no hash and no frame; of `import` the same
+documents, ready in memory, inserted raw; of `clone` a copy that the server makes of its own, by `$out`. `create` is the
+whole command's work: definitions, snapshot, hashes, files flushed to disk. Restores have a file of their own.
 Needs about three times MEGABYTES (400) of memory for the server's data and as much disk for the copies.
 """
 
@@ -18,18 +21,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import bson
+from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient, WriteConcern
 
+from wayra_db.backups import BackupManager
 from wayra_db.backups import definitions as catalog
 from wayra_db.backups.batches import Run
+from wayra_db.backups.clone import clone_database
 from wayra_db.backups.create import create_backup
 from wayra_db.backups.manifest import Codec
 from wayra_db.backups.moment import choose_moment
@@ -41,7 +47,7 @@ from wayra_db.guard import Guard
 from wayra_db.mongo.client import Deployment
 from wayra_db.testing import ServerUnderTest, temporary_server
 
-DATABASE = "benchmark"
+DATABASE, CLONE, IMPORTED = "benchmark", "benchmark_clone", "imported"
 COLLECTIONS = ("orders", "events")
 CODECS: tuple[Codec, ...] = ("none", "zstd", "gzip")
 
@@ -54,6 +60,17 @@ class Bench:
     deployment: Deployment
     folder: Path
     size: int
+    documents: Sequence[Sequence[RawBSONDocument]] = ()
+
+    @property
+    def one(self) -> int:
+        """The bytes of the first collection."""
+        return sum(len(one.raw) for batch in self.documents for one in batch)
+
+    @property
+    def manager(self) -> BackupManager:
+        """What a program calls."""
+        return BackupManager(self.guard, self.folder)
 
     @property
     def guard(self) -> Guard:
@@ -78,9 +95,9 @@ class Nowhere:
         """Nothing to undo."""
 
 
-def drain(bench: Bench) -> int:
+def drain(bench: Bench, names: Sequence[str] = COLLECTIONS) -> int:
     """The floor: what the backup reads, the same way, to nowhere."""
-    definitions = catalog.read_definitions(bench.deployment)
+    definitions = tuple(one for one in catalog.read_definitions(bench.deployment) if one.name in names)
     stats = catalog.read_stats(bench.deployment, definitions)
     moment = choose_moment(bench.deployment, definitions)
     sources = make_sources(bench.deployment, definitions, stats, moment, {}, readers=READERS)
@@ -126,6 +143,68 @@ def ways_to_create() -> dict[str, Way]:
     return ways
 
 
+def drain_one(bench: Bench) -> int:
+    """The floor of an export."""
+    drain(bench, COLLECTIONS[:1])
+    return bench.one
+
+
+def export(bench: Bench) -> int:
+    """One collection as JSON, a line each; returns the size of the file."""
+    return bench.manager.export_collection(COLLECTIONS[0], path=bench.folder / "ours.jsonl", force=True).bytes
+
+
+def mongoexport(bench: Bench) -> int:
+    """The official tool's."""
+    path = bench.folder / "theirs.jsonl"
+    target = [f"--uri={bench.server.uri}", f"--db={DATABASE}", f"--collection={COLLECTIONS[0]}"]
+    subprocess.run(["mongoexport", *target, f"--out={path}", "--quiet"], check=True)
+    return path.stat().st_size
+
+
+def insert(bench: Bench) -> int:
+    """The floor of an import: the documents are there already, raw, and nothing is compared."""
+    database = bench.deployment.client[DATABASE]
+    database.drop_collection(IMPORTED)
+    collection = database.get_collection(IMPORTED, write_concern=WriteConcern(1))
+    for batch in bench.documents:
+        collection.insert_many(batch, ordered=False, bypass_document_validation=True)
+    return bench.one
+
+
+def import_(bench: Bench) -> int:
+    """What `export` has written, in the place of what is there."""
+    bench.manager.import_collection(bench.folder / "ours.jsonl", collection=IMPORTED, clear_existing=True)
+    return bench.one
+
+
+def mongoimport(bench: Bench) -> int:
+    """The official tool's, which drops what is there before it begins."""
+    target = [f"--uri={bench.server.uri}", f"--db={DATABASE}", f"--collection={IMPORTED}", "--drop"]
+    subprocess.run(["mongoimport", *target, f"--file={bench.folder / 'ours.jsonl'}", "--quiet"], check=True)
+    return bench.one
+
+
+def out(bench: Bench) -> int:
+    """The floor of a clone: no byte leaves the server."""
+    bench.deployment.client.drop_database(CLONE)
+    for name in COLLECTIONS:
+        bench.deployment.client[DATABASE][name].aggregate([{"$out": {"db": CLONE, "coll": name}}])
+    return bench.size
+
+
+def clone(bench: Bench) -> int:
+    """Into another database of the same server."""
+    bench.deployment.client.drop_database(CLONE)
+    clone_database(bench.guard, bench.deployment.beside(CLONE), collections=COLLECTIONS)
+    return bench.size
+
+
+def where_there(name: str, way: Way) -> dict[str, Way]:
+    """A way of an official tool, where it is on PATH."""
+    return {name: way} if shutil.which(name) else {}
+
+
 def fill(client: MongoClient[dict[str, Any]], megabytes: int) -> int:
     """Nested documents of about 1.3 kB, in two collections; returns their size in bytes."""
     maker = random.Random(1)
@@ -167,7 +246,13 @@ def prepared(megabytes: int) -> Iterator[Bench]:
     with temporary_server() as server, server.client() as client, tempfile.TemporaryDirectory() as folder:
         client.admin.command({"setParameter": 1, "wiredTigerEngineRuntimeConfig": "cache_size=1G"})
         size = fill(client, megabytes)
-        yield Bench(server, Deployment(client, DATABASE), Path(folder), size)
+        bench = Bench(server, Deployment(client, DATABASE), Path(folder), size)
+        # An import touches no database that nobody has claimed.
+        client[DATABASE]["_wayra_meta"].insert_one({"_id": "database", "environment": "development", "format": 1})
+        raw = client[DATABASE].get_collection(COLLECTIONS[0], codec_options=CodecOptions(RawBSONDocument))
+        documents = list(raw.find())
+        bench.documents = [documents[begin : begin + 1000] for begin in range(0, len(documents), 1000)]
+        yield bench
 
 
 def measure(bench: Bench, ways: Mapping[str, Way], runs: int) -> dict[str, tuple[float, float, int]]:
@@ -190,20 +275,21 @@ def _processor_seconds() -> float:
     return sum(one.ru_utime + one.ru_stime for one in used)
 
 
-def show(title: str, bench: Bench, found: Mapping[str, tuple[float, float, int]]) -> None:
-    """The figures, each beside the floor, which comes first."""
+def show(
+    title: str, documents: int, found: Mapping[str, tuple[float, float, int]], against: Sequence[tuple[str, str]]
+) -> None:
+    """The figures for so many bytes of documents, each beside the floor, which comes first; `against` are pairs."""
     floor = next(iter(found.values()))[0]
-    print(f"{title}: {bench.size / 1e6:,.0f} MB in {len(COLLECTIONS)} collections, {os.cpu_count()} processors")
+    print(f"{title}: {documents / 1e6:,.0f} MB, {os.cpu_count()} processors")
     for name, (seconds, cpu, size) in found.items():
-        rate = bench.size / 1e6 / seconds
+        rate = documents / 1e6 / seconds
         print(
             f"  {name:<30} {seconds:6.2f} s  {rate:6,.0f} MB/s  {floor / seconds:5.2f} of the floor  "
             f"{cpu:5.2f} s of processor  {size / 1e6:7,.0f} MB"
         )
-    for ours, theirs in (("none", "mongodump"), ("zstd", "mongodump --gzip"), ("gzip", "mongodump --gzip")):
+    for ours, theirs in against:
         if theirs in found:
-            ratio = found[theirs][0] / found[f"backup create --codec {ours}"][0]
-            print(f"  --codec {ours} against {theirs}: {ratio:.2f} x")
+            print(f"  {ours} against {theirs}: {found[theirs][0] / found[ours][0]:.2f} x")
 
 
 def main() -> None:
@@ -211,7 +297,17 @@ def main() -> None:
     megabytes = int(sys.argv[1]) if len(sys.argv) > 1 else 400
     runs = int(sys.argv[2]) if len(sys.argv) > 2 else 5
     with prepared(megabytes) as bench:
-        show("create", bench, measure(bench, ways_to_create(), runs))
+        pairs = [("none", "mongodump"), ("zstd", "mongodump --gzip"), ("gzip", "mongodump --gzip")]
+        against = [(f"backup create --codec {codec}", theirs) for codec, theirs in pairs]
+        show("create", bench.size, measure(bench, ways_to_create(), runs), against)
+        ways = {"drain to nowhere (floor)": drain_one, "backup export": export}
+        ways |= where_there("mongoexport", mongoexport)
+        show("export", bench.one, measure(bench, ways, runs), [("backup export", "mongoexport")])
+        ways = {"insert raw documents (floor)": insert, "backup import": import_}
+        ways |= where_there("mongoimport", mongoimport)
+        show("import", bench.one, measure(bench, ways, runs), [("backup import", "mongoimport")])
+        ways = {"$out by the server (floor)": out, "backup clone": clone}
+        show("clone", bench.size, measure(bench, ways, runs), [])
     print(f"  most memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3:,.0f} MB")
 
 

@@ -56,10 +56,7 @@ class Guard:
                     has_data=has_data,
                     adopt=self.adopt,
                 )
-                if marker and marker.resetting and action is not Action.RESET:
-                    raise _unfinished_reset(self.environment)
-                if marker and marker.restoring is not None and action is not Action.FINISH_RESTORE:
-                    raise _unfinished_restore(self.environment, str(marker.restoring.get("backup", "")))
+                self._require_settled(marker, action)
         except RefusedError as error:
             notify(self.observer, SecurityEvent(action.value, "refused", self.environment.value, error.message))
             self._keep_refusal(action, error)
@@ -83,6 +80,20 @@ class Guard:
     def _permits(self, action: Action) -> bool:
         """Whether the environment allows the action only because this caller has permitted it."""
         return not isinstance(environment.check(action, self.environment), environment.Allowed)
+
+    def require_settled(self, action: Action) -> None:
+        """Raise RefusedError while a reset or restore that was cut off is unfinished; one read, and writes nothing.
+
+        For a command that finds nothing to do, so that it does not say that all is well.
+        """
+        if self._lease is None:
+            self._require_settled(meta.read_marker(self.deployment), action)
+
+    def _require_settled(self, marker: Marker | None, action: Action) -> None:
+        if marker and marker.resetting and action is not Action.RESET:
+            raise _unfinished_reset(self.environment)
+        if marker and marker.restoring is not None and action is not Action.FINISH_RESTORE:
+            raise _unfinished_restore(self.environment, str(marker.restoring.get("backup", "")))
 
     def beside(self, database_name: str) -> Guard:
         """The gate of another database on the same deployment, with its own lock and its own environment."""

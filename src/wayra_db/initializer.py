@@ -181,22 +181,31 @@ class DatabaseInitializer:
         next `reset` or `run`; until then every other change is refused. Raises RefusedError, and what is wrong with a
         file, before anything is touched.
         """
+        from wayra_db.backups.transfer.staging import finish_imports
+
         connection = self._connection()
         steps = self._steps(quick=False)
         with self._guard.changing(Action.RESET, "reset") as lease:
             for files in (self._migrations.files, self._seeds.files):
                 files()
+            finish_imports(self._guard, lease)  # so that the safety backup holds no half of one
             saved = [self._save(self._backups)] if self._backups and safety_backup and self._holds_documents() else []
             dropped = self._drop_everything(lease)
             done = self._work(steps)
         return self._report([connection, *saved, dropped, *done, self._health(changed=True)])
 
-    def plan_recovery(self, backup: str = "latest", *, identities: Sequence[str] | Path = ()) -> RecoveryPlan:
-        """What `recover` would do now. Reads the whole backup, and writes nothing."""
+    def plan_recovery(
+        self, backup: str = "latest", *, identities: Sequence[str] | Path = (), allow_redacted: bool = False
+    ) -> RecoveryPlan:
+        """What `recover` would do now. Reads the whole backup, and writes nothing to the database."""
         backups = self._require_backups()
         name = backups.newest_intact(identities) if backup == "latest" else backup
+        backups.require_recovers(name, identities=identities)
         plan = backups.plan_restore(
-            name, identities=identities, request=RestoreRequest(drop_existing=True), check=backup != "latest"
+            name,
+            identities=identities,
+            request=RestoreRequest(drop_existing=True, allow_redacted=allow_redacted, recovering=True),
+            check=backup != "latest",
         )
         applied = backups.applied_in(name, identities=identities)
         pending = None if applied is None else [one.version for one in self._migrations.files()]
@@ -211,11 +220,14 @@ class DatabaseInitializer:
         safety_backup: bool = True,
         identities: Sequence[str] | Path = (),
         with_seeds: bool = False,
+        allow_redacted: bool = False,
+        discard_writes: bool = False,
     ) -> InitReport:
         """Restore a backup over what is there, by default the newest intact one, and bring the database up to the code:
         collections and validators, migrations, indexes, with `with_seeds` seeds, and a health check.
 
-        What is replaced is backed up first, unless `safety_backup` is false. One lock covers all of it; a recovery that
+        What is replaced is backed up first, unless `safety_backup` is false; `allow_redacted` and `discard_writes` are
+        as in `BackupManager.restore`. One lock covers all of it; a recovery that
         is cut off is begun again, or finished by `run`. Production needs the permission for Action.RECOVER. Raises as
         `BackupManager.restore` and `run` do.
         """
@@ -225,13 +237,20 @@ class DatabaseInitializer:
         connection = self._connection()
         steps = [step for step in self._steps(quick=False) if with_seeds or step.name != "seeds"]
         name = backups.newest_intact(identities) if backup == "latest" else backup
+        backups.require_recovers(name, identities=identities)
         with self._guard.changing(Action.RECOVER, f"recover {name}"):
             for files in (self._migrations.files, self._seeds.files):
                 files()
             started = time.monotonic()
             notify(self._guard.observer, StepStarted("restore", "Restore"))
             report = backups.restore(
-                name, drop_existing=True, safety_backup=safety_backup, identities=identities, action=Action.RECOVER
+                name,
+                drop_existing=True,
+                safety_backup=safety_backup,
+                identities=identities,
+                allow_redacted=allow_redacted,
+                discard_writes=discard_writes,
+                action=Action.RECOVER,
             )
             summary = f"{_count(report.plan.documents, 'document')} of {name}"
             if report.safety_backup:

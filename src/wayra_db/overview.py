@@ -95,6 +95,8 @@ def _is_lost(error: ConnectionFailedError) -> bool:
 
 def read_status(project: Joined) -> Status:
     """Everything at a glance; see `Project.status`."""
+    from wayra_db.backups.leftovers import temporary
+
     project.settings.require_project()
     read = _Reader()
     try:
@@ -103,7 +105,11 @@ def read_status(project: Joined) -> Status:
     except (ConnectionFailedError, ServerError) as error:
         return _offline(project, read, error)
     settings = project.settings
-    live = cache(lambda: read_collections(deployment))
+    everything = cache(lambda: read_collections(deployment, everything=True))
+
+    def live() -> dict[str, LiveCollection]:
+        return {name: one for name, one in everything().items() if meta.is_user_collection(name)}
+
     started = time.monotonic()
     marker = read("environment", lambda: meta.read_marker(deployment))
     latency = (time.monotonic() - started) * 1000
@@ -134,6 +140,7 @@ def read_status(project: Joined) -> Status:
         collections=read("collections", lambda: collection_stats(deployment, live())),
         seeds=read("seeds", lambda: project.seeds.status()),
         backups=backups,
+        leftovers=read("leftovers", lambda: temporary(everything())) or (),
         backup_facts=_facts_of(backups or (), settings.database_name),
         backup_max_age=settings.backup_max_age,
         unreadable=read.unreadable,
@@ -193,9 +200,8 @@ def _facts_of(entries: Sequence[BackupEntry], database: str) -> tuple[BackupFact
             continue
         taken = (manifest.finished_at - manifest.created_at).total_seconds() if manifest else 0.0
         whole = manifest is not None and manifest.reason == "manual" and not manifest.redacted
-        verified = one.verified is not None and one.verified.ok
         created = manifest.created_at if manifest else one.modified_at
-        facts.append(BackupFact(one.name, created, taken, whole, verified, one.damaged, one.problem))
+        facts.append(BackupFact(one.name, created, taken, whole, one.well_verified, one.damaged, one.problem))
     return tuple(facts)
 
 

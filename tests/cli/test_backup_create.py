@@ -43,6 +43,15 @@ def test_what_is_said(users: Cli, sandbox: Sandbox) -> None:
     assert "example.com" not in ended.stdout + ended.stderr
 
 
+def test_the_size_is_the_same_in_the_list(users: Cli, sandbox: Sandbox) -> None:
+    """All files, the manifest among them, wherever it is told."""
+    made = users("backup", "create", "--name", "sized", "--json").document
+    (listed,) = users("backup", "list", "--json").document["backups"]
+    folder = sandbox.folder / "backups" / "sized"
+    on_disk = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    assert made["size"] == listed["size"] == on_disk
+
+
 def test_as_json(users: Cli, sandbox: Sandbox) -> None:
     """The manifest, as it is in the file; progress on the other stream."""
     ended = users("backup", "create", "--json", "--codec", "gzip")

@@ -162,7 +162,7 @@ def test_production_asks_for_its_flag(cli_offline: Cli, backups: Path, line: str
 def test_copy(cli_offline: Cli, backups: Path, tmp_path: Path) -> None:
     """To another folder and back."""
     ended = cli_offline("backup", "copy", "night0", str(tmp_path / "usb"))
-    assert lines(ended.stdout) == [f"Copied night0 to {tmp_path / 'usb'}: 9 files, SIZE."]
+    assert lines(ended.stdout) == [f"Copied night0 to {tmp_path / 'usb'}: 10 files, SIZE."]
     assert "night0" in cli_offline("backup", "list", str(tmp_path / "usb")).stdout
     cli_offline("backup", "delete", "night0", "--yes")
     assert cli_offline("backup", "copy", f"{tmp_path / 'usb'}/night0").code == ExitCode.OK

@@ -131,7 +131,7 @@ def test_progress_of_long_work(sandbox: Sandbox) -> None:
     )
     terminal = Terminal(sandbox, "migrate")
     assert terminal.end() == ExitCode.OK
-    assert "1000/1000" in terminal.text
+    assert "1,000/1,000" in terminal.text
     assert "documents" in terminal.text
 
 

@@ -74,6 +74,9 @@ class MongodumpArchive:
     def close(self) -> None:
         """Nothing is kept open between reads."""
 
+    def require_readable(self) -> None:
+        """What can be known at once was known when it was opened."""
+
     def check(self, watch: Watch | None = None) -> None:
         """Read all of it: every checksum must match, and every collection must have its end."""
         total = self._path.stat().st_size

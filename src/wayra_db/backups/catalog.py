@@ -5,6 +5,7 @@ Cheap: of a backup only the manifest is read, and no data.
 
 from __future__ import annotations
 
+import difflib
 import gzip
 import zlib
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from wayra_db.errors import BackupError, BackupNotFoundError
 
 GZIP_MAGIC = b"\x1f\x8b"
 ARCHIVE_MAGIC = b"\x6d\xe2\x99\x81"
+MOST_NAMES = 5  # that an error tells of
 
 EntryKind = Literal["backup", "dump directory", "archive"]
 
@@ -47,6 +49,14 @@ class BackupEntry:
         """Whether it is known that it cannot be relied on."""
         return bool(self.problem) or (self.verified is not None and not self.verified.ok)
 
+    @property
+    def well_verified(self) -> bool:
+        """Whether the last verification found nothing wrong and went as far as it can without a key: into the content,
+        or where that is encrypted over all hashes.
+        """
+        encrypted = self.manifest is not None and self.manifest.encrypted
+        return self.verified is not None and self.verified.ok and (self.verified.in_depth or encrypted)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         found: dict[str, Any] = {
@@ -57,6 +67,7 @@ class BackupEntry:
             "damaged": self.damaged,
             "pinned": self.pinned,
             "verified": self.verified.to_dict() if self.verified else None,
+            "wellVerified": self.well_verified,
             "problem": self.problem or None,
         }
         if (manifest := self.manifest) is not None:
@@ -69,6 +80,7 @@ class BackupEntry:
                 "collections": len(manifest.collections),
                 "documents": manifest.documents,
                 "consistency": manifest.consistency.kind,
+                "apart": list(manifest.apart),
                 "encrypted": manifest.encrypted,
                 "redacted": manifest.redacted,
                 "newestMigration": max(manifest.applied, default=None),
@@ -91,10 +103,22 @@ def find_backup(directory: Path, name: str) -> BackupEntry:
     plain = name not in ("", ".", "..") and not set(name) & {"/", "\\", "\0"}
     entry = _entry(path, Records(directory)) if plain and not path.is_symlink() else None
     if entry is None:
-        raise BackupNotFoundError(
-            f"there is no backup {name!r} in {directory}", name=name, hint="See them: wayra-db backup list."
-        )
+        raise not_found(directory, name)
     return entry
+
+
+def not_found(directory: Path, name: str) -> BackupNotFoundError:
+    """The error for a backup that is not in a folder: with the name that was meant, or those that there are."""
+    there = [one.name for one in list_backups(directory)]
+    near = difflib.get_close_matches(name, there, n=1, cutoff=0.6)
+    more = f" and {len(there) - MOST_NAMES} more" if len(there) > MOST_NAMES else ""
+    if near:
+        hint = f"Did you mean {near[0]}? `wayra-db backup list` shows all."
+    elif there:
+        hint = f"There are: {', '.join(there[:MOST_NAMES])}{more}. `wayra-db backup list` shows all."
+    else:
+        hint = "There are none in it yet; `wayra-db backup create` makes one."
+    return BackupNotFoundError(f"there is no backup {name} in {directory}", name=name, hint=hint)
 
 
 def _entry(path: Path, records: Records) -> BackupEntry | None:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from pymongo.collection import Collection
-
-    from wayra_db.mongo.client import Document
+from wayra_db.backups.batches import next_batch_size
+from wayra_db.backups.budget import Budget
+from wayra_db.backups.documents import LARGEST
+from wayra_db.backups.moment import Moment
+from wayra_db.backups.reading import Reading, read
+from wayra_db.mongo.client import Deployment
 
 MASK = (1 << 64) - 1
-MOST = 1000  # documents a reply
-REPLY = 1 << 20  # about so many bytes
 
 _read_length = struct.Struct("<i").unpack_from
 
@@ -34,26 +34,30 @@ class Content:
         return Content(self.documents + other.documents, self.bytes + other.bytes, (self.sum + other.sum) & MASK)
 
 
-def content_of(run: bytes) -> Content:
+def content_of(run: bytes | memoryview) -> Content:
     """The content of a run of whole documents."""
     offset, end, documents, total = 0, len(run), 0, 0
     while offset < end:
         (size,) = _read_length(run, offset)
         following = offset + size
-        total += hash(run[offset:following])
+        total += hash(bytes(run[offset:following]))
         documents += 1
         offset = following
     return Content(documents, end, total & MASK)
 
 
-def read_content(collection: Collection[Document], expected: Content, step: Callable[[], None]) -> Content:
-    """The content of a collection as it is now, read once in its natural order; `step` is called now and then and may
-    raise. What is `expected` says how many documents a reply may have to be of a moderate size.
+def read_content(
+    deployment: Deployment, collection: str, expected: Content, budget: Budget, step: Callable[[], None]
+) -> Content:
+    """The content of a collection as it is now, read once; `step` is called now and then and may raise. What is
+    `expected` says how many documents a reply may have to be of a moderate size, and `budget` bounds the bytes that all
+    who share it hold.
     """
-    size = max(1, min(MOST, REPLY * expected.documents // max(1, expected.bytes)))
     found = Content()
-    batches: Iterator[Any] = collection.find_raw_batches({}, batch_size=size, sort=[("$natural", 1)])
-    for batch in batches:  # each the bytes of whole documents, whatever the driver's types say
-        found += content_of(batch)
-        step()
+    reading = Reading(collection, None, Moment(), first_bytes=min(expected.bytes, LARGEST))
+    with closing(read(deployment, reading, next_batch_size(expected.documents, expected.bytes), budget)) as runs:
+        for run in runs:
+            found += content_of(run.data)
+            step()
+            del run
     return found

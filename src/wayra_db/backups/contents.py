@@ -16,6 +16,7 @@ from wayra_db.backups.report import Finding
 
 LARGEST_METADATA = 64 * 1024 * 1024
 MOST_FINDINGS = 20
+LARGE = 8 * 1024 * 1024  # packed and unpacked together
 
 Totals = CollectionEntry | OplogEntry
 """What the manifest says of a data file."""
@@ -25,6 +26,10 @@ class ContentCheck(Protocol):
     """Looks into one file. `documents` is how many it has found."""
 
     documents: int
+
+    @property
+    def is_large(self) -> bool:
+        """Whether that takes much memory at once."""
 
     def run(self, file: Readable) -> Iterator[Finding]:
         """What is wrong with it."""
@@ -50,6 +55,11 @@ class FramesCheck:
         self._digest = hashlib.sha256()
         self.documents = 0
 
+    @property
+    def is_large(self) -> bool:
+        """Whether a frame takes much memory."""
+        return any(frame.size + frame.bytes > LARGE for frame in self._frames)
+
     def run(self, file: Readable) -> Iterator[Finding]:
         """Reads the file to its end, or to where it makes no more sense."""
         wrong = 0
@@ -60,6 +70,7 @@ class FramesCheck:
                 yield Finding(self._path, "is cut", frame.offset + len(packed))
                 return
             problem = self._frame(frame, packed)
+            del packed
             if problem is not None:
                 yield problem
                 wrong += 1
@@ -105,6 +116,7 @@ class MetadataCheck:
     """The description of a collection, or of the dump: a JSON object."""
 
     documents = 0
+    is_large = False
 
     def __init__(self, path: str) -> None:
         self._path = path

@@ -72,7 +72,8 @@ def copy_backup(
                 raise
         stop.check()
         upload.publish(content, manifest.files)
-    return Copied(name, source.address, target.address, len(sent), sent.count(False), manifest.size)
+    size = manifest.size + len(content)
+    return Copied(name, source.address, target.address, len(sent) + 1, sent.count(False), size)
 
 
 def _bring(source: Store, name: str, upload: Upload, path: str, entry: FileEntry, meter: Meter) -> bool:

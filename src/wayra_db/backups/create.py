@@ -20,9 +20,19 @@ from wayra_db.backups.definitions import Definition
 from wayra_db.backups.encryption import require_recipients
 from wayra_db.backups.folder import NewFolder, new_folder, remove_partials, require_free
 from wayra_db.backups.layout import Layout, extended, metadata_text, prelude_text
-from wayra_db.backups.manifest import Codec, CollectionEntry, Consistency, Manifest, OplogEntry, Reason
+from wayra_db.backups.manifest import (
+    Codec,
+    CollectionEntry,
+    CollectionMoment,
+    Consistency,
+    ConsistencyKind,
+    Manifest,
+    OplogEntry,
+    Reason,
+)
 from wayra_db.backups.memory import give_back_large_blocks
 from wayra_db.backups.moment import Reached, describe
+from wayra_db.backups.named_values import naming_values
 from wayra_db.backups.names import default_name, require_backup_name
 from wayra_db.backups.packing import FrameFile, Packer, Written
 from wayra_db.backups.policy import decide_protection, require_codec, require_space
@@ -41,21 +51,17 @@ TASK = "backup"
 
 @dataclass(frozen=True, slots=True)
 class BackupResult:
-    """A backup that was made: its manifest, its folder, and how long it took."""
+    """A backup that was made: its manifest, its folder, how long it took, and the size of all its files in bytes."""
 
     manifest: Manifest
     path: Path
     seconds: float
+    size: int
 
     @property
     def bytes(self) -> int:
         """The size of the documents as BSON."""
         return sum(one.bytes for one in self.manifest.collections)
-
-    @property
-    def size(self) -> int:
-        """The size of its files in bytes."""
-        return self.manifest.size
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -133,25 +139,28 @@ def create_backup(
 
 def _attempt(order: _Order) -> BackupResult:
     guard, started, created_at = order.guard, time.monotonic(), datetime.now(UTC)
-    name = order.name or _free_name(order.folder, default_name(guard.deployment.database_name, created_at))
+    name = order.name or default_name(guard.deployment.database_name, created_at)
     masker = Masker()
     known = survey(guard.deployment, order.wish, masker)
+    if named := list(naming_values(known.definitions, known.redactions)):
+        text = f"{', '.join(named)}: values of sensitive fields stand in it, and definitions are kept as they are"
+        notify(guard.observer, Notice(text, "warning"))
     require_space(known.size, order.codec, _free_space(order.folder), str(order.folder))
     notify(guard.observer, SecurityEvent(Action.BACKUP_CREATE.value, "allowed", guard.environment.value, name))
     remove_partials(order.folder, older_than_seconds=0, now=time.time())
-    with ExitStack() as ending, new_folder(order.folder, name) as folder:
-        manifest = _write(order, known, folder, masker, name, created_at)
+    with ExitStack() as ending, new_folder(order.folder, name, numbered=order.name is None) as folder:
+        name = folder.name
+        manifest = _write(order, known, folder, masker, created_at)
         folder.write(manifests.FILE, manifests.to_json(manifest).encode())
+        size = sum(one.size for one in folder.files.values())
         # From here on it only has to be put in its place, and a signal would come too late to undo it.
         guard.stop.check()
         ending.enter_context(guard.stop.protected())
     notify(guard.observer, SecurityEvent(Action.BACKUP_CREATE.value, "done", guard.environment.value, name))
-    return BackupResult(manifest, order.folder / name, time.monotonic() - started)
+    return BackupResult(manifest, order.folder / name, time.monotonic() - started, size)
 
 
-def _write(
-    order: _Order, known: Survey, folder: NewFolder, masker: Masker, name: str, created_at: datetime
-) -> Manifest:
+def _write(order: _Order, known: Survey, folder: NewFolder, masker: Masker, created_at: datetime) -> Manifest:
     from wayra_db import __version__
 
     deployment, recipients = order.guard.deployment, order.recipients
@@ -170,10 +179,11 @@ def _write(
     folder.write(layout.prelude, layout.small(prelude_text(capabilities.version, __version__)))
     kind, at, note = describe(reached, topology=capabilities.topology)
     if note:
-        notify(order.guard.observer, Notice(f"consistency: {note}", "warning" if kind == "none" else "info"))
+        bad = kind == "none" or bool(reached.apart)
+        notify(order.guard.observer, Notice(f"consistency: {note}", "warning" if bad else "info"))
     return Manifest(
         id=secrets.token_hex(16),
-        name=name,
+        name=folder.name,
         reason=order.reason,
         created_at=created_at,
         finished_at=datetime.now(UTC),
@@ -192,8 +202,11 @@ def _write(
         recipients=recipients,
         redacted=known.redacted,
         redactions=known.redactions,
-        applied=applied_versions(deployment, known),
-        collections=tuple(_entry(one, layout, written.get(one.name)) for one in known.definitions),
+        applied=applied_versions(deployment, known, reached.moment),
+        collections=tuple(
+            replace(_entry(one, layout, written.get(one.name)), moment=_moment_of(one, kind, reached))
+            for one in known.definitions
+        ),
         oplog=slice_,
         files=dict(folder.files),
         left_out=known.left_out,
@@ -203,25 +216,58 @@ def _write(
 def _slice(
     order: _Order, known: Survey, folder: NewFolder, layout: Layout, packer: Packer, reached: Reached
 ) -> tuple[OplogEntry | None, Reached]:
-    """The oplog slice, where it is needed and can be had."""
+    """The oplog slice, where it is needed and can be had.
+
+    Where what no snapshot reads was read before the moment, its own entries up to there are enough. Otherwise the
+    entries of all collections bring them to the moment of now.
+    """
     deployment = order.guard.deployment
     if not reached.outside or deployment.capabilities.topology == "standalone":
         return None, reached
-    if known.redacted:
-        return None, replace(reached, no_slice="the oplog would hold the sensitive fields that are left out")
     begin = known.beginning.at
     if begin is None:
         return None, replace(reached, no_slice=known.beginning.why_not)
-    end = oplog.last_majority(deployment)
+    names, alone, no_slice = _wanted_of_the_oplog(known, reached)
+    reached = replace(reached, no_slice=no_slice)
+    if not names:
+        return None, reached
+    # No transaction writes to what is told of alone, so the first moment, before it was read, is early enough.
+    begin = known.moment.at or begin if alone else begin
+    end = reached.moment.at if alone else None
+    end = end or oplog.last_majority(deployment)
     file = FrameFile(folder, layout.oplog_data, layout.oplog_frames, packer, recipients=order.recipients)
+    told_of = [one for one in known.definitions if not alone or one.name in names]
     try:
-        oplog.capture(deployment, begin, end, [one.name for one in known.definitions], file)
+        oplog.capture(deployment, begin, end, told_of, file, alone=alone)
     except oplog.NoSliceError as error:
         file.abandon()
         return None, replace(reached, no_slice=str(error))
     done = file.close()
     entry = OplogEntry(layout.oplog_data, layout.oplog_frames, done.documents, done.bytes, done.sha256, begin, end)
-    return entry, replace(reached, slice_end=end)
+    return entry, replace(reached, sliced=names, slice_end=end)
+
+
+def _wanted_of_the_oplog(known: Survey, reached: Reached) -> tuple[tuple[str, ...], bool, str]:
+    """Which collections a slice is to bring to a moment, whether by their entries alone, and why no others. Pure."""
+    sensitive = "the oplog would hold the sensitive fields that are left out"
+    if reached.moment.at is None or reached.late:
+        if not known.redacted:
+            return reached.outside, False, ""
+        if reached.moment.at is None:
+            return (), False, sensitive
+    if not reached.before:
+        return (), True, "collections were made or changed while they were read"
+    names = tuple(name for name in reached.outside if name not in reached.late and name not in known.redactions)
+    return names, True, sensitive if len(names) < len(reached.outside) else ""
+
+
+def _moment_of(one: Definition, kind: ConsistencyKind, reached: Reached) -> CollectionMoment | None:
+    if one.source is None:
+        return None
+    if kind == "none" or one.name in reached.apart:
+        return "own"
+    by_slice = reached.slice_end is not None and (reached.slice_end != reached.moment.at or one.name in reached.sliced)
+    return "oplog" if by_slice else "snapshot"
 
 
 def _entry(one: Definition, layout: Layout, written: Written | None) -> CollectionEntry:
@@ -239,15 +285,6 @@ def _entry(one: Definition, layout: Layout, written: Written | None) -> Collecti
         data=layout.data(source) if source and written else None,
         frames=layout.frames(source) if source and written else None,
     )
-
-
-def _free_name(folder: Path, name: str) -> str:
-    """The name, with a number behind it when another backup of the same second has it."""
-    number, candidate = 1, name
-    while (folder / candidate).exists() or (folder / candidate).is_symlink():
-        number += 1
-        candidate = f"{name}_{number}"
-    return candidate
 
 
 def _free_space(folder: Path) -> int:

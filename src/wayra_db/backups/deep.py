@@ -9,12 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from wayra_db.backups.documents import split
+from wayra_db.backups.batches import next_batch_size
+from wayra_db.backups.budget import Budget
+from wayra_db.backups.documents import LARGEST, split
 from wayra_db.backups.manifest import CollectionEntry
+from wayra_db.backups.moment import Moment
+from wayra_db.backups.reading import Reading, read
 from wayra_db.backups.report import Finding
 from wayra_db.backups.source import BackupSource
 from wayra_db.backups.structure import lenient_options
@@ -24,7 +29,6 @@ from wayra_db.mongo.client import Deployment
 from wayra_db.mongo.errors import translated
 from wayra_db.stopping import Stop
 
-BATCH = 1000
 _MODULUS = 1 << 256
 # Where an index's keys stand in this order, it is another index; elsewhere the order of fields does not count.
 _ORDERED = frozenset({"key", "weights"})
@@ -102,7 +106,7 @@ def compare(
     restored = [one for one in restored if one.name not in replayed]
     stored = _backed_up(source, restored, observer, stop)
     for one in restored:
-        actual, due = _sum(_read_documents(deployment, one), stop), stored[one.name]
+        actual, due = _sum(deployment, one, stop), stored[one.name]
         if actual.documents < due.documents and _expires(one):
             what = (
                 f"{one.name} has {due.documents - actual.documents:,} documents less; the server deletes old ones of it"
@@ -158,6 +162,7 @@ def _backed_up(
         stop.check()
         found[one.name] = found[one.name].add(chunk.data)
         done += chunk.documents
+        del chunk
         notify(observer, Progress(f"compare {source.name}", min(done, total), total or None, "documents"))
     return found
 
@@ -211,16 +216,15 @@ def _read_collections(deployment: Deployment) -> dict[str, Mapping[str, Any]]:
     return {one["name"]: one for one in found if is_user_collection(one["name"]) or one["name"] == "system.js"}
 
 
-def _read_documents(deployment: Deployment, one: CollectionEntry) -> Iterator[bytes]:
-    """A collection as runs of raw documents; of a time series the raw buckets."""
+def _sum(deployment: Deployment, one: CollectionEntry, stop: Stop) -> Contents:
+    """What a collection holds; of a time series its raw buckets."""
     name = f"system.buckets.{one.name}" if one.kind == "timeseries" else one.name
-    with translated(deployment.address):
-        yield from deployment.database[name].find_raw_batches(batch_size=BATCH)
-
-
-def _sum(runs: Iterable[bytes | memoryview], stop: Stop) -> Contents:
-    contents = Contents()
-    for data in runs:
-        stop.check()
-        contents = contents.add(data)
+    contents, budget = Contents(), Budget(LARGEST)
+    reading = Reading(name, None, Moment(), first_bytes=min(one.bytes, LARGEST))
+    runs = read(deployment, reading, next_batch_size(one.documents, one.bytes), budget)
+    with translated(deployment.address), closing(runs):
+        for run in runs:
+            stop.check()
+            contents = contents.add(run.data)
+            del run
     return contents

@@ -39,7 +39,7 @@ class Definition:
 
     @property
     def capped(self) -> bool:
-        """Whether it is capped: read in its own order, and never at a snapshot."""
+        """Whether it is capped: read in its own order, and by most servers never at a snapshot."""
         return bool(self.options.get("capped"))
 
 

@@ -74,12 +74,13 @@ class HashedFile:
 
 
 class NewFolder:
-    """A backup that is being written; `files` fills as files are finished. Safe to use from several threads, a file
-    each.
+    """The backup `name` that is being written; `files` fills as files are finished. Safe to use from several threads, a
+    file each.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, name: str) -> None:
         self.path = path
+        self.name = name
         self.files: dict[str, FileEntry] = {}
 
     def create(self, name: str) -> HashedFile:
@@ -98,18 +99,18 @@ class NewFolder:
 
 
 @contextmanager
-def new_folder(parent: Path, name: str) -> Iterator[NewFolder]:
+def new_folder(parent: Path, name: str, *, numbered: bool = False) -> Iterator[NewFolder]:
     """Write a backup within the block; when it ends well, the folder is flushed and put in its place in one step.
 
     Otherwise nothing is left of it. A process that is killed leaves a hidden folder, which `remove_partials` removes.
-    Raises BackupError when the name is taken, also when it is taken meanwhile.
+    Raises BackupError when the name is taken, also by one that is being written; with `numbered` the name gets a
+    number then.
     """
-    target = parent / require_backup_name(name)
+    require_backup_name(name)
     parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    require_free(target)
-    partial, claim = _claimed_folder(parent, name)
+    partial, claim, target = _claimed_folder(parent, name, numbered=numbered)
     try:
-        yield NewFolder(partial)
+        yield NewFolder(partial, target.name)
         flush_folders(partial)
         require_free(target)
         partial.rename(target)  # onto a folder with something in it, the system refuses
@@ -175,15 +176,56 @@ def _claim(folder: Path) -> _Claim:
     return _Claim(known=True, descriptor=descriptor)
 
 
-def _claimed_folder(parent: Path, name: str) -> tuple[Path, int | None]:
+def _claimed_folder(parent: Path, name: str, *, numbered: bool) -> tuple[Path, int | None, Path]:
+    """The folder to write into, the lock on it, and its place afterwards.
+
+    The hidden folder's name follows from the backup's, so that making it claims that name: the system lets one only.
+    """
+    number, candidate = 1, name
     while True:
-        partial = parent / f".{name}.partial-{secrets.token_hex(8)}"
-        partial.mkdir(mode=0o700)
+        target = parent / candidate
+        try:
+            require_free(target)
+            partial = _make_partial(parent, candidate, shared=not numbered)
+        except BackupError:
+            if not numbered:
+                raise
+            number += 1
+            candidate = f"{name}_{number}"
+            continue
         with suppress(FileNotFoundError):  # another run took it for a leftover, between these two lines
             claim = _claim(partial)
             if not claim.held and partial.exists():
-                return partial, claim.descriptor
+                if not _is_taken(target):  # by one that was put there since it was looked at
+                    return partial, claim.descriptor, target
+                partial.rmdir()
             claim.close()
+
+
+def _make_partial(parent: Path, name: str, *, shared: bool) -> Path:
+    """Make the hidden folder of a name, and so claim it. Raises BackupError when another run has; with `shared` only
+    when that run is known to live.
+    """
+    partial = parent / f".{name}.partial-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+    while True:
+        try:
+            partial.mkdir(mode=0o700)
+            return partial
+        except FileExistsError:
+            pass
+        with suppress(FileNotFoundError):  # it is gone again
+            claim = _claim(partial)
+            claim.close()
+            break
+    if claim.held or not shared:
+        raise BackupError(
+            f"a backup named {name} is being written; nothing else was written",
+            hint="Choose another --name, or wait for that one.",
+        )
+    # A killed run has left it; where nobody can tell that it was killed, it is not removed for an hour.
+    partial = parent / f".{name}.partial-{secrets.token_hex(8)}"
+    partial.mkdir(mode=0o700)
+    return partial
 
 
 def open_file(folder: Path, name: str) -> IO[bytes]:
@@ -211,9 +253,13 @@ def open_file(folder: Path, name: str) -> IO[bytes]:
 
 
 def list_files(folder: Path) -> Iterator[str]:
-    """Every file and link below a backup's folder, as paths in the backup. Follows no link."""
+    """Every file and link below a backup's folder, as paths in the backup, and every empty folder, with a `/` behind
+    it. Follows no link.
+    """
     for current, folders, files in os.walk(folder, followlinks=False):
         here = Path(current)
+        if not folders and not files and here != folder:
+            yield f"{here.relative_to(folder).as_posix()}/"
         for name in sorted([*files, *(one for one in folders if (here / one).is_symlink())]):
             yield (here / name).relative_to(folder).as_posix()
 
@@ -230,11 +276,15 @@ def hash_file(folder: Path, name: str) -> FileEntry:
 
 def require_free(target: Path) -> None:
     """Raise BackupError when a backup of this name is there."""
-    if target.exists() or target.is_symlink():
+    if _is_taken(target):
         raise BackupError(
             f"there is a backup named {target.name} already; nothing was written",
             hint=f"Choose another --name, or delete that one: wayra-db backup delete {target.name}.",
         )
+
+
+def _is_taken(target: Path) -> bool:
+    return target.exists() or target.is_symlink()
 
 
 def flush_folders(folder: Path) -> None:

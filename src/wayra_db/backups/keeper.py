@@ -12,13 +12,16 @@ from typing import Any
 
 from wayra_db import __version__, environment
 from wayra_db.backups import catalog
+from wayra_db.backups import manifest as manifests
 from wayra_db.backups.catalog import BackupEntry
 from wayra_db.backups.copying import Copied, copy_backup, parse_manifest, read_manifest
 from wayra_db.backups.open import open_backup
+from wayra_db.backups.opened import WayraBackup
 from wayra_db.backups.records import Records, Verified, VerifyKind
 from wayra_db.backups.removal import leftovers, remove, remove_leftovers
 from wayra_db.backups.report import VerifyReport
 from wayra_db.backups.retention import RetentionPlan, plan_retention
+from wayra_db.backups.source import BackupSource
 from wayra_db.backups.stores import Store, open_store, split_address
 from wayra_db.backups.stores.local import LocalStore
 from wayra_db.backups.verify import verify_backup, verify_source
@@ -99,14 +102,18 @@ class BackupKeeper:
         """Keep the result of a verification beside the backups. A folder that cannot be written to is only noted."""
         if report.digest is None or report.identifier is None:
             return
-        records = Records(folder or self.folder)
-        before = records.verified(report.identifier, report.digest)
-        kind: VerifyKind = report.kind
-        if before is not None and before.ok and report.ok and _DEPTH[before.kind] > _DEPTH[kind]:
-            kind = before.kind  # the bytes are those that were looked into deeper before
-        record = Verified(datetime.now(UTC), kind, report.ok, report.digest, __version__)
+        self._keep(folder or self.folder, report.identifier, report.digest, report.kind, report.ok)
+
+    def remember_hashes(self, source: BackupSource, *, ok: bool) -> None:
+        """Keep what a comparison of all hashes has found, as `remember` does; of one of our own in this folder."""
+        if isinstance(source, WayraBackup) and source.folder.parent == self.folder:
+            self._keep(self.folder, source.manifest.id, manifests.digest(source.manifest), "hashes", ok)
+
+    def _keep(self, folder: Path, identifier: str, digest: str, kind: VerifyKind, ok: bool) -> None:
+        records = Records(folder)
+        record = Verified(datetime.now(UTC), kind, ok, digest, __version__)
         try:
-            records.set_verified(report.identifier, record)
+            records.set_verified(identifier, record.with_depth_of(records.verified(identifier, digest)))
         except OSError as error:
             notify(self.observer, Notice(f"the result was not kept beside the backup: {error.strerror}", "warning"))
 
@@ -198,9 +205,6 @@ class BackupKeeper:
 
     def _store(self, address: str) -> Store:
         return open_store(address, endpoint_url=self.endpoint_url)
-
-
-_DEPTH: dict[VerifyKind, int] = {"hashes": 0, "structure": 1, "deep": 2}
 
 
 def _find(store: Store, name: str) -> BackupEntry:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from wayra_db.backups.budget import Budget
 from wayra_db.backups.compare import Content, content_of, read_content
 from wayra_db.backups.insert import RefusedDocumentError, insert_run
 from wayra_db.backups.live import BUCKETS
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 THREADS = 4
 WAITING = 4  # chunks that are read and not yet sent; each about 1 MiB
+BYTES_IN_FLIGHT = 8 * 1024 * 1024
+LARGE = 4 * 1024 * 1024
 # Below so many documents an index is built in no time, and one command for all of them is less to wait for.
 FEW = 10_000
 
@@ -64,6 +67,9 @@ class Loader:
         self._guard = guard
         self._lease = lease
         self._threads = threads
+        self._sending = Budget(BYTES_IN_FLIGHT)
+        self._reading = Budget(BYTES_IN_FLIGHT)
+        self._large: set[str] = set()
 
     @property
     def _database(self) -> Database[Document]:
@@ -93,8 +99,11 @@ class Loader:
 
         def insert(temporary: Temporary, chunk: Chunk) -> None:
             nonlocal done
-            content = content_of(bytes(chunk.data))
-            self._insert(temporary, chunk)
+            content = content_of(chunk.data)
+            try:
+                self._insert(temporary, chunk)
+            finally:
+                self._sending.give_back(len(chunk.data))
             with lock:
                 contents[temporary.name] += content
                 done += content.bytes
@@ -104,10 +113,17 @@ class Loader:
             for entry, chunk in source.stream([one.entry for one in temporaries]):
                 self.step()
                 temporary = by_entry[entry.name]
-                if temporary.in_order:
+                self._sending.take(len(chunk.data))
+                # A large one is sent here and now: the next is then not even read while this one takes up memory, and
+                # each thread that meets large ones keeps some.
+                large = len(chunk.data) > LARGE
+                if large:
+                    self._large.add(temporary.name)
+                if large or temporary.in_order:
                     insert(temporary, chunk)
                 else:
                     submit(insert, temporary, chunk)
+                del chunk
         return contents
 
     def verify_and_build(
@@ -121,8 +137,7 @@ class Loader:
         """
         if change is not None:
             with self._workers(self._threads) as submit:
-                for one in temporaries:
-                    submit(self._compare, one, expected[one.name])
+                self._compare_all(temporaries, expected, submit)
             change()
         with self._workers(self._threads) as submit:
             for one in temporaries:
@@ -131,8 +146,18 @@ class Loader:
                 for specs in [lasting] if few else [[spec] for spec in lasting]:
                     if specs:
                         submit(self._build, one, specs)
-                if change is None:
-                    submit(self._compare, one, expected[one.name])
+            if change is None:
+                self._compare_all(temporaries, expected, submit)
+
+    def _compare_all(
+        self, temporaries: Sequence[Temporary], expected: Mapping[str, Content], submit: Callable[..., None]
+    ) -> None:
+        """Those with large documents one by one, here, and the others beside."""
+        for one in sorted(temporaries, key=lambda one: one.name in self._large):
+            if one.name in self._large:
+                self._compare(one, expected[one.name])
+            else:
+                submit(self._compare, one, expected[one.name])
 
     def build_expiring(self, temporaries: Sequence[Temporary]) -> None:
         """Build the indexes by which the server deletes documents: last, since it may begin at once."""
@@ -159,7 +184,8 @@ class Loader:
     def _compare(self, temporary: Temporary, expected: Content) -> None:
         """Read everything back. A capped collection holds less than was inserted when the server has made room."""
         with translated(self._guard.deployment.address):
-            found = read_content(self._quick(temporary.documents_in), expected, self.step)
+            deployment = self._guard.deployment
+            found = read_content(deployment, temporary.documents_in, expected, self._reading, self.step)
             if found != expected:
                 raise BackupError(
                     f"{temporary.target}: {found.documents:,} documents with {found.bytes:,} bytes are in the restored "

@@ -12,8 +12,9 @@ from wayra_db import environment
 from wayra_db.backups.catalog import BackupEntry
 from wayra_db.backups.keeper import BackupKeeper
 from wayra_db.backups.restore_plan import OnConflict, RestorePlan, RestoreRequest
-from wayra_db.backups.safety import Safety, take_safety_backup
+from wayra_db.backups.safety import Safety, require_safety, take_safety_backup
 from wayra_db.environment import Action
+from wayra_db.errors import BackupCorruptError, BackupError, BackupIncompleteError
 from wayra_db.guard import Guard
 from wayra_db.schema.collection import Collection
 
@@ -294,6 +295,7 @@ class BackupManager:
         guard = self._guard_of(to)
         with open_backup(self._folder, name_or_path, identities) as source:
             plan = make_plan(guard, source, request)  # a conflict needs no reading of the whole backup
+            source.require_readable()
             if not check and source.manifest is not None:
                 return plan
             check_whole(guard, source)
@@ -332,6 +334,7 @@ class BackupManager:
             rename=dict(rename or {}),
             on_conflict=on_conflict,
             allow_redacted=allow_redacted,
+            recovering=action is Action.RECOVER,
         )
         with open_backup(self._folder, name_or_path, identities) as source:
             return restore(
@@ -341,6 +344,8 @@ class BackupManager:
                 action=action,
                 safety=(lambda names: self._save(guard, names)) if safety_backup else None,
                 discard_writes=discard_writes,
+                whole=self._check,
+                accept=self._require_safety if safety_backup else None,
             )
 
     def applied_in(self, name_or_path: str | Path, *, identities: Sequence[str] | Path = ()) -> tuple[int, ...] | None:
@@ -349,6 +354,25 @@ class BackupManager:
 
         with open_backup(self._folder, name_or_path, identities) as source:
             return source.manifest.applied if source.manifest else None
+
+    def require_recovers(self, name_or_path: str | Path, *, identities: Sequence[str] | Path = ()) -> None:
+        """Raise BackupError for what brings no database back: an empty backup, or one of some collections alone."""
+        from wayra_db.backups.open import open_backup
+        from wayra_db.backups.policy import is_of_some_collections
+
+        with open_backup(self._folder, name_or_path, identities) as source:
+            manifest = source.manifest
+            if manifest is None:
+                return
+            why = "holds no documents" if not manifest.documents else ""
+            if is_of_some_collections(manifest):
+                why = f"holds only {', '.join(one.name for one in manifest.collections)}"
+            if why:
+                raise BackupError(
+                    f"the backup {source.name} {why}, and brings no database back; nothing was changed",
+                    hint=f"Name another one, or restore what is in it: wayra-db backup restore {source.name} "
+                    "--drop-existing.",
+                )
 
     def continue_restore(self, *, to: str | None = None) -> str | None:
         """Finish a restore that was cut off while it was swapped in; the name of its backup, None when there is none.
@@ -359,14 +383,23 @@ class BackupManager:
 
         return finish(self._guard_of(to))
 
+    def clean_leftovers(self) -> tuple[str, ...]:
+        """Drop what restores that were cut off have left, and finish or undo imports; returns the temporary collections
+        that are gone. After `continue_restore`; locks and writes only when there are some.
+        """
+        from wayra_db.backups.leftovers import clean
+
+        return clean(self._guard)
+
     def newest_intact(self, identities: Sequence[str] | Path = ()) -> str:
         """The name of the newest backup of the whole data that is as it was written: what `latest` means.
 
-        Reads backups whole until one is. Safety backups and redacted ones do not count. Raises BackupNotFoundError.
+        Reads backups whole until one is, and remembers what it finds. Safety, redacted and empty backups do not count,
+        nor those of single collections, nor what a verification has found damaged. Raises BackupNotFoundError.
         """
         from wayra_db.backups.latest import newest_intact
 
-        return newest_intact(self._guard, self._folder, identities)
+        return newest_intact(self._guard, self._folder, self._check, identities)
 
     def save(self) -> str:
         """Back up all collections before something destructive, and check the backup; returns its name.
@@ -377,12 +410,27 @@ class BackupManager:
 
     def _save(self, guard: Guard, collections: Sequence[str] | None) -> str:
         from wayra_db.backups.open import open_backup
-        from wayra_db.backups.restore import check
 
         name = self._safety(guard, self._folder, collections, self._recipients)
         with open_backup(self._folder, name, NOBODY) as source:
-            check(guard, source)
+            self._check(guard, source)
         return name
+
+    def _check(self, guard: Guard, source: BackupSource) -> None:
+        """Compare a whole backup with its hashes, and remember how that ended."""
+        from wayra_db.backups.restore import check
+
+        try:
+            check(guard, source)
+        except (BackupCorruptError, BackupIncompleteError):
+            self.keeper.remember_hashes(source, ok=False)
+            raise
+        self.keeper.remember_hashes(source, ok=True)
+
+    def _require_safety(self, plan: RestorePlan) -> None:
+        """Raise RefusedError where what is replaced could not be backed up first."""
+        if plan.over_data and self._safety is take_safety_backup:
+            require_safety(self._guard, self._recipients)
 
     def _guard_of(self, database: str | None) -> Guard:
         if database is None or database == self._guard.deployment.database_name:

@@ -19,6 +19,7 @@ Codec = Literal["zstd", "gzip", "none"]
 Kind = Literal["collection", "timeseries", "view"]
 Reason = Literal["manual", "safety", "migration"]
 ConsistencyKind = Literal["snapshot", "oplog", "none"]
+CollectionMoment = Literal["snapshot", "oplog", "own"]
 
 
 class ManifestError(ValueError):
@@ -39,7 +40,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Consistency:
-    """Whether all collections are of one moment: `at`, as the server's (seconds, increment); `note` says why not."""
+    """Whether all collections are of one moment: `at`, as the server's (seconds, increment); `note` says why not.
+
+    A single collection may be of a time of its own all the same: see `Manifest.apart`.
+    """
 
     kind: ConsistencyKind
     at: tuple[int, int] | None = None
@@ -56,7 +60,11 @@ class FileEntry:
 
 @dataclass(frozen=True, slots=True)
 class CollectionEntry:
-    """One collection: what it is, how much of it there is, in which files. Options and indexes are Extended JSON."""
+    """One collection: what it is, how much of it there is, in which files. Options and indexes are Extended JSON.
+
+    `moment` is what makes it one of the backup's moment: `own` that nothing does; None for a view, and where it is not
+    said.
+    """
 
     name: str
     kind: Kind
@@ -69,6 +77,7 @@ class CollectionEntry:
     sha256: str = ""
     data: str | None = None
     frames: str | None = None
+    moment: CollectionMoment | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +135,13 @@ class Manifest:
         return sum(one.documents for one in self.collections)
 
     @property
+    def apart(self) -> tuple[str, ...]:
+        """The collections that are of a time of their own, where the others are of one moment."""
+        if self.consistency.kind == "none":
+            return ()
+        return tuple(one.name for one in self.collections if one.moment == "own")
+
+    @property
     def size(self) -> int:
         """The bytes of all files."""
         return sum(one.size for one in self.files.values())
@@ -163,6 +179,7 @@ class Manifest:
                 {
                     "name": one.name,
                     "kind": one.kind,
+                    "moment": one.moment,
                     "uuid": one.uuid,
                     "options": dict(one.options),
                     "indexes": [dict(index) for index in one.indexes],
@@ -347,6 +364,7 @@ def _collection(one: Mapping[str, Any]) -> CollectionEntry:
         sha256=one["sha256"],
         data=None if one["data"] is None else safe_path(one["data"]),
         frames=None if one["frames"] is None else safe_path(one["frames"]),
+        moment=one["moment"] if one.get("moment") in get_args(CollectionMoment) else None,
     )
 
 

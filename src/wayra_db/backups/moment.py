@@ -63,17 +63,30 @@ def choose_moment(deployment: Deployment, definitions: tuple[Definition, ...]) -
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """What became of the moment: who was read outside the snapshot, and whether an oplog slice makes up for it."""
+    """What became of the moment.
+
+    `outside` was read outside the snapshot, and may differ from what it was at the moment; of that, `late` was to be
+    read in it and came too late. `before` says whether the rest of it was read before the moment, so that entries of
+    the oplog bring it there. `sliced` is what a slice that was taken brings to `slice_end`, and `no_slice` why there is
+    none for the others.
+    """
 
     moment: Moment
     outside: tuple[str, ...] = ()
-    too_old: bool = False
+    late: tuple[str, ...] = ()
+    before: bool = False
+    sliced: tuple[str, ...] = ()
     slice_end: Position | None = None
     no_slice: str = ""
 
+    @property
+    def apart(self) -> tuple[str, ...]:
+        """What is of a time of its own."""
+        return tuple(name for name in self.outside if name not in self.sliced)
+
 
 def describe(reached: Reached, *, topology: str) -> tuple[ConsistencyKind, Position | None, str]:
-    """Kind, moment and note of the manifest's consistency."""
+    """Kind, moment and note of the manifest's consistency; the kind is that of all collections but those apart."""
     moment = reached.moment
     if moment.at is not None and not reached.outside:
         return "snapshot", moment.at, ""
@@ -81,13 +94,19 @@ def describe(reached: Reached, *, topology: str) -> tuple[ConsistencyKind, Posit
         return "none", None, "a standalone server has no snapshots and no oplog: each collection is of its own time"
     if moment.at is None and not reached.outside:
         return "none", None, "there was nothing to read"
-    names = ", ".join(reached.outside)
-    if reached.too_old:
-        why = f"the server's window for snapshots ended before these were read: {names}"
-    elif moment.at is not None:
-        why = f"capped collections cannot be read at a snapshot: {names}"
-    else:
+    if moment.at is None:
         why = "this deployment has no snapshots"
-    if reached.slice_end is not None:
-        return "oplog", reached.slice_end, why
-    return "none", moment.at, f"{why}; {reached.no_slice or 'no oplog slice was taken'}"
+        if reached.slice_end is not None:
+            return "oplog", reached.slice_end, why
+        return "none", None, f"{why}; {reached.no_slice or 'no oplog slice was taken'}"
+    reasons = []
+    if reached.late:
+        names = ", ".join(reached.late)
+        reasons.append(f"the server's window for snapshots ended before these were read: {names}")
+    if capped := [name for name in reached.outside if name not in reached.late]:
+        reasons.append(f"capped collections cannot be read at a snapshot: {', '.join(capped)}")
+    if reached.apart:
+        why_not = reached.no_slice or "no oplog slice was taken"
+        reasons.append(f"of a time of their own: {', '.join(reached.apart)} ({why_not})")
+    at = moment.at if reached.slice_end is None else reached.slice_end
+    return "oplog" if reached.sliced else "snapshot", at, "; ".join(reasons)

@@ -51,6 +51,9 @@ class MongodumpDirectory:
     def close(self) -> None:
         """Nothing is kept open between reads."""
 
+    def require_readable(self) -> None:
+        """What can be known at once was known when it was opened."""
+
     def check(self, watch: Watch | None = None) -> None:
         """Walk over all documents, unpacking what is packed: such a dump has no hashes to compare with."""
         total = sum((self._folder / one.data).stat().st_size for one in self.collections if one.data)
@@ -79,6 +82,7 @@ class MongodumpDirectory:
         for collection in collections:
             for chunk in self.chunks(collection):
                 yield collection, chunk
+                del chunk  # or it would be held while the next is read
 
     def oplog(self) -> Iterator[Chunk]:
         """`oplog.bson` beside the databases, as `mongodump --oplog` writes it."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from wayra_db.backups import manifest as manifests
 from wayra_db.backups.archive import MongodumpArchive, is_archive
+from wayra_db.backups.catalog import not_found
 from wayra_db.backups.mongodump import MongodumpDirectory, is_dump_directory
 from wayra_db.backups.names import BACKUP_NAME
 from wayra_db.backups.opened import WayraBackup
 from wayra_db.backups.source import BackupSource
-from wayra_db.errors import BackupError, BackupNotFoundError, WayraError
+from wayra_db.errors import BackupError
 
 
 def open_backup(folder: Path, name_or_path: str | Path, identities: Sequence[str] | Path = ()) -> BackupSource:
@@ -38,30 +40,23 @@ def open_backup(folder: Path, name_or_path: str | Path, identities: Sequence[str
     raise BackupError(f"{path} is no backup: it has neither a manifest nor files of mongodump", hint=_listed(folder))
 
 
-def newest_whole(folder: Path) -> Iterator[WayraBackup]:
-    """Our own backups of whole databases, the newest first: no safety backups, which hold what was to be replaced, and
-    none that was redacted. One that cannot be opened is passed over. Nothing is checked but the manifest.
-    """
-    found = []
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if path.name.startswith(".") or path.is_symlink() or not (path / manifests.FILE).exists():
-            continue
-        try:
-            found.append(WayraBackup(path, ["unknown"]))
-        except WayraError:
-            continue
-    whole = [one for one in found if one.manifest.reason != "safety" and not one.manifest.redacted]
-    yield from sorted(whole, key=lambda one: one.manifest.created_at, reverse=True)
-
-
 def _find(folder: Path, name_or_path: str | Path) -> Path:
     text = str(name_or_path)
+    if text.startswith("s3:"):
+        name = text.rstrip("/").rpartition("/")[2]
+        raise BackupError(
+            f"{text} lies in a store, and is read from this machine only",
+            hint=f"Copy it here first: wayra-db backup copy {text}. Its name is then {name}.",
+        )
+    if text.startswith("file://"):
+        text = unquote(urlsplit(text).path)
+        name_or_path = text
     if BACKUP_NAME.fullmatch(text) and ((folder / text).exists() or (folder / text).is_symlink()):
         return folder / text
     path = Path(name_or_path)
     if path.exists() or path.is_symlink():
         return path
-    raise BackupNotFoundError(f"there is no backup {text} in {folder}", name=text, hint=_listed(folder))
+    raise not_found(folder, text)
 
 
 def _listed(folder: Path) -> str:

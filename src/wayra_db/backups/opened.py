@@ -21,10 +21,11 @@ from wayra_db.backups.codecs import CODECS, LARGEST_FRAME, FrameError
 from wayra_db.backups.manifest import CollectionEntry, FileEntry, Manifest, ManifestError
 from wayra_db.backups.runs import AGAIN, Readable, corrupt
 from wayra_db.backups.source import Chunk, Watch
-from wayra_db.errors import BackupCorruptError, BackupError, BackupIncompleteError
+from wayra_db.errors import BackupCorruptError, BackupError, BackupIncompleteError, ConfigError
 
 UNPACKERS = 2
 AHEAD = 4
+BYTES_AHEAD = 8 * 1024 * 1024
 OPLOG = re.compile(r"oplog(\.bson(\.zst|\.gz)?)(\.age)?")  # beside the database's folder, as mongodump has it
 
 
@@ -59,7 +60,7 @@ class WayraBackup:
     """One backup folder. Reads follow no link; frames are unpacked side by side, a few ahead of whoever takes them."""
 
     def __init__(self, folder: Path, identities: Sequence[str] | Path = ()) -> None:
-        self._folder = folder
+        self.folder = folder
         self._identities = identities
         self.manifest: Manifest = _read_manifest(folder)
         self.name = self.manifest.name
@@ -82,13 +83,22 @@ class WayraBackup:
     def close(self) -> None:
         """Nothing is kept open between reads."""
 
+    def require_readable(self) -> None:
+        """Read the tables of frames, and the beginning of one encrypted file. See BackupSource."""
+        for one in self.collections:
+            if one.data is not None and one.frames is not None:
+                self._read_frames(one.frames)
+        sealed = next((path for path in self.manifest.files if path.endswith(".age")), None)
+        if sealed is not None:
+            self._require_identity(sealed)
+
     def check(self, watch: Watch | None = None) -> None:
         """Compare every file with the manifest: which there are, how long they are, and their SHA-256.
 
         Frames are not unpacked: what a whole file's hash has confirmed is what was written.
         """
         stated = self.manifest.files
-        there = set(folders.list_files(self._folder)) - {manifests.FILE}
+        there = set(folders.list_files(self.folder)) - {manifests.FILE}
         if extra := sorted(there - set(stated)):
             raise BackupIncompleteError(
                 f"{extra[0]} lies in the backup and is not of it",
@@ -116,6 +126,7 @@ class WayraBackup:
         for collection in collections:
             for chunk in self.chunks(collection):
                 yield collection, chunk
+                del chunk  # or it would be held while the next is read
 
     def oplog(self) -> Iterator[Chunk]:
         """The slice of the oplog, if it has one."""
@@ -123,9 +134,23 @@ class WayraBackup:
             if found := OPLOG.fullmatch(path):
                 yield from self._frames_of(path, f"frames/$oplog{found[1]}.json")
 
+    def _require_identity(self, path: str) -> None:
+        try:
+            with self._open(path) as (file, _):
+                file.read(1)
+        except (BackupCorruptError, BackupIncompleteError, ConfigError):
+            raise
+        except BackupError as error:
+            raise ConfigError(
+                f"the identity does not open the backup {self.name}",
+                key="identity",
+                hint="Give the one that belongs to a recipient of it with --identity FILE; "
+                f"`wayra-db backup verify {self.name}` tells whether it is damaged.",
+            ) from error
+
     def _check_file(self, path: str, stated: FileEntry) -> None:
         try:
-            found = folders.hash_file(self._folder, path)
+            found = folders.hash_file(self.folder, path)
         except FileNotFoundError as error:
             raise _missing(path) from error
         if found.size != stated.size:
@@ -161,35 +186,46 @@ class WayraBackup:
                 raise corrupt(data, frame.offset, "the frame's content is not what was written")
             return Chunk(unpacked, frame.documents, data, frame.offset)
 
-        waiting: deque[Future[Chunk]] = deque()
+        waiting: deque[tuple[Future[Chunk], int]] = deque()
+        ahead = 0
         with self._open(data) as (file, raw), ThreadPoolExecutor(UNPACKERS, "wayra-unpack") as pool:
             try:
                 position = 0
                 for frame in frames:
                     if frame.offset != position or not 0 < frame.size <= LARGEST_FRAME:
                         raise corrupt(frames_path, 0, "its frames leave a gap")
+                    size = frame.size + frame.bytes
+                    # A large one is not even read before all others are taken.
+                    while waiting and (len(waiting) > AHEAD or ahead + size > BYTES_AHEAD):
+                        future, taken = waiting.popleft()
+                        ahead -= taken
+                        yield future.result()
+                        del future
                     packed = _read_exactly(file, frame.size)
                     if len(packed) < frame.size:
                         raise corrupt(data, position + len(packed), "it is cut")
                     position += frame.size
-                    waiting.append(pool.submit(open_frame, packed, frame))
-                    if len(waiting) > AHEAD:
-                        yield waiting.popleft().result()
+                    if size > BYTES_AHEAD:  # here, since each thread that meets large ones keeps some memory
+                        yield open_frame(packed, frame)
+                    else:
+                        waiting.append((pool.submit(open_frame, packed, frame), size))
+                        ahead += size
+                    del packed
                 if file.read(1):
                     raise corrupt(data, position, "something follows its last frame")
                 while waiting:
-                    yield waiting.popleft().result()
+                    yield waiting.popleft()[0].result()
                 if raw.digest() != self.manifest.files[data].sha256:
                     raise corrupt(data, 0, "its content is not what was written")
             finally:
-                for future in waiting:
+                for future, _ in waiting:
                     future.cancel()
 
     @contextmanager
     def _open(self, path: str) -> Iterator[tuple[Readable, _Hashing]]:
         """A data file, decrypted while it is read where it is encrypted, and the file as it lies there."""
         try:
-            file = folders.open_file(self._folder, path)
+            file = folders.open_file(self.folder, path)
         except FileNotFoundError as error:
             raise _missing(path) from error
         with file:
@@ -206,7 +242,7 @@ class WayraBackup:
         """A table of frames, checked against the manifest again: the file may have changed since `check`."""
         stated = self.manifest.files.get(path)
         try:
-            with folders.open_file(self._folder, path) as file:
+            with folders.open_file(self.folder, path) as file:
                 text = file.read()
         except FileNotFoundError as error:
             raise _missing(path) from error

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from wayra_db.backups.codecs import CODECS
-from wayra_db.backups.manifest import Codec, LeftOut, Reason
+from wayra_db.backups.manifest import Codec, LeftOut, Manifest, Reason
 from wayra_db.environment import Environment
 from wayra_db.errors import BackupError, ConfigError, RefusedError
 from wayra_db.schema.collection import Collection
@@ -102,7 +102,17 @@ def select(names: Iterable[str], *, only: Sequence[str] | None = None, exclude: 
             left_out.append(LeftOut(name, NOT_ASKED_FOR))
         else:
             chosen.append(name)
+    if there and not chosen and (only is not None or exclude):
+        raise BackupError(
+            "nothing is left to back up; nothing was written",
+            hint="Every collection that was asked for is excluded as well, or is one that is never backed up.",
+        )
     return Selection(tuple(chosen), tuple(left_out))
+
+
+def is_of_some_collections(manifest: Manifest) -> bool:
+    """Whether a backup was made of some collections alone; one that leaves some out is of all others."""
+    return any(one.reason == NOT_ASKED_FOR for one in manifest.left_out)
 
 
 def masks_of(declared: Iterable[Collection], names: Iterable[str]) -> dict[str, Mapping[str, Mask]]:

@@ -11,7 +11,7 @@ import os
 import secrets
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -20,11 +20,12 @@ from wayra_db.backups import shape
 
 FOLDER = ".wayra"
 VerifyKind = Literal["hashes", "structure", "deep"]
+DEPTHS = get_args(VerifyKind)  # each goes further than the one before
 
 _SHAPE = shape.Fields(
     {
         "at": shape.moment,
-        "kind": shape.one_of(get_args(VerifyKind)),
+        "kind": shape.one_of(DEPTHS),
         "ok": shape.switch,
         "digest": shape.text,
         "tool": shape.text,
@@ -34,8 +35,9 @@ _SHAPE = shape.Fields(
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """The last verification of a backup: of its hashes alone (an encrypted one without the identity), also of all its
-    structure, or also by restoring it. `digest` is that of the manifest it was done with.
+    """The last verification of a backup: of its hashes alone (an encrypted one without the identity, or in passing,
+    before a restore), also of all its structure, or also by restoring it. `digest` is that of the manifest it was done
+    with.
     """
 
     at: datetime
@@ -43,6 +45,18 @@ class Verified:
     ok: bool
     digest: str
     tool: str
+
+    @property
+    def in_depth(self) -> bool:
+        """Whether its content was looked into and is sound: `verified` without a further word means this. That the
+        files are those that were written, which is all that hashes tell, is less.
+        """
+        return self.ok and self.kind != "hashes"
+
+    def with_depth_of(self, before: Verified | None) -> Verified:
+        """This one, with the depth that an earlier one of the same bytes has reached, if both found nothing wrong."""
+        deeper = before is not None and before.ok and self.ok and DEPTHS.index(before.kind) > DEPTHS.index(self.kind)
+        return replace(self, kind=before.kind) if deeper and before is not None else self
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""

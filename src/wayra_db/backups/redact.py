@@ -47,8 +47,11 @@ class Masker:
     key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     nonce: str = field(default_factory=lambda: secrets.token_hex(10), repr=False)
 
-    def redaction(self, masks: Mapping[str, Mask]) -> Redaction:
-        """How to read a collection with these sensitive paths. Raises ConfigError for a path that cannot be masked."""
+    def redaction(self, masks: Mapping[str, Mask], *, literal_names: bool = True) -> Redaction:
+        """How to read a collection with these sensitive paths. Raises ConfigError for a path that cannot be masked.
+
+        With `literal_names`, which takes a server of 5.0, fields go as well whose own name is a dotted path.
+        """
         for path, mask in masks.items():
             _require_maskable(path, mask)
         removed = sorted(path for path, mask in masks.items() if mask is Mask.REMOVE)
@@ -58,6 +61,9 @@ class Masker:
             for number, path in enumerate(path for path, mask in replaced.items() if mask.keeps_values_apart)
         }
         stages: list[Mapping[str, Any]] = []
+        dotted = [path.split(".") for path in sorted(masks) if "." in path]
+        if literal_names and dotted:
+            stages.append({"$replaceWith": _without_literal_names(dotted, "$$ROOT", 0)})
         root, prefix = "$$ROOT", ""
         if cores:
             root, prefix = "$d", "d."
@@ -169,6 +175,26 @@ def _values_of_one(steps: Sequence[str], value: str) -> Expression:
         return {"$cond": [_is_absent(value), [], [value]]}
     step, *rest = steps
     return {"$cond": [_is_document(value), _values(rest, f"{value}.{step}"), []]}
+
+
+def _without_literal_names(paths: Sequence[Sequence[str]], document: str, depth: int) -> Expression:
+    """A document without the fields whose own names are dotted, like `a.b`: no path leads to them, and what is in them
+    is as sensitive as what is in `b` within `a`. They are removed, not masked.
+    """
+    found: Expression = document
+    for name in sorted({".".join(steps[:count]) for steps in paths for count in range(2, len(steps) + 1)}):
+        found = {"$unsetField": {"field": {"$literal": name}, "input": found}}
+    for first in sorted({steps[0] for steps in paths if len(steps) > 2}):
+        rest = [steps[1:] for steps in paths if len(steps) > 2 and steps[0] == first]
+        value, element = f"{document}.{first}", f"l{depth}"
+
+        def within(one: str, rest: Sequence[Sequence[str]] = rest) -> Expression:
+            return {"$cond": [_is_document(one), _without_literal_names(rest, one, depth + 1), one]}
+
+        each = {"$map": {"input": value, "as": element, "in": within(f"$${element}")}}
+        inside = {"$cond": [{"$isArray": [value]}, each, within(value)]}
+        found = {"$setField": {"field": {"$literal": first}, "input": found, "value": inside}}
+    return found
 
 
 def _is_absent(value: str) -> Expression:

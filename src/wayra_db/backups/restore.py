@@ -15,10 +15,14 @@ from wayra_db.backups import swap as swaps
 from wayra_db.backups.extended import create_options, index_specs
 from wayra_db.backups.live import BUCKETS, LiveCollection, read_index_specs, read_live, read_writes
 from wayra_db.backups.load import THREADS, Loader, Temporary
+from wayra_db.backups.memory import give_back_large_blocks
 from wayra_db.backups.replay import replay
 from wayra_db.backups.restore_plan import RestorePlan, RestoreRequest, Target, plan_restore, view_order
+from wayra_db.backups.runs import corrupt
 from wayra_db.backups.source import BackupSource
 from wayra_db.backups.swap import Journal, Step
+from wayra_db.backups.transfer.staging import finish_imports
+from wayra_db.backups.unmasked import masked_already
 from wayra_db.environment import Action
 from wayra_db.errors import LockLostError, RestoreConflictError, WayraError
 from wayra_db.events import Notice, Progress, notify
@@ -61,8 +65,17 @@ class RestoreReport:
         }
 
 
+# Reads a whole backup and compares it with its hashes; raises what `BackupSource.check` does.
+Check = Callable[[Guard, BackupSource], None]
+
+
 def make_plan(guard: Guard, source: BackupSource, request: RestoreRequest) -> RestorePlan:
     """What a restore would do now. Reads the database's collections and counts; writes nothing."""
+    manifest, live = source.manifest, read_live(guard.deployment)
+    masked: frozenset[str] = frozenset()
+    if manifest is not None and manifest.redacted and not request.allow_redacted:
+        names = {request.rename.get(name, name): paths for name, paths in manifest.redactions.items()}
+        masked = masked_already(guard.deployment, {name: paths for name, paths in names.items() if name in live})
     return plan_restore(
         request,
         backup=source.name,
@@ -70,7 +83,8 @@ def make_plan(guard: Guard, source: BackupSource, request: RestoreRequest) -> Re
         environment=guard.environment.value,
         manifest=source.manifest,
         entries=source.collections,
-        live=read_live(guard.deployment),
+        live=live,
+        masked=masked,
         sharded_cluster=guard.deployment.capabilities.sharded,
     )
 
@@ -99,25 +113,47 @@ def restore(
     safety: Safety | None = None,
     discard_writes: bool = False,
     threads: int = THREADS,
+    whole: Check = check,
+    accept: Callable[[RestorePlan], None] | None = None,
 ) -> RestoreReport:
     """Restore a backup into the guard's database, all of it or nothing.
 
-    A restore that was cut off is finished first. `action` is what the environment must allow; without it, it depends on
-    whether data is replaced. `safety` backs up what is replaced. When somebody writes to a collection that is to be
-    replaced, the restore gives up before the swap, unless `discard_writes`. Holds the lock, writes the audit log.
+    A restore or an import that was cut off is finished first. `whole` checks the backup, and `accept` may refuse the
+    plan: before anything is written, as all that needs no lock. `action` is what the environment must allow; without
+    it, it depends on whether data is replaced. `safety` backs up what is replaced. When somebody writes to a collection
+    that is to be replaced, the restore gives up before the swap, unless `discard_writes`. Holds the lock, writes the
+    audit log.
     Raises BackupCorruptError and BackupIncompleteError before anything is written, RestoreConflictError,
     RedactedBackupError, RefusedError, LockHeldError, LockLostError, CancelledError, DuplicateKeysError: with the
     data as it was.
     """
+    give_back_large_blocks()
     swaps.finish(guard)
     plan = make_plan(guard, source, request)
     guard.require(action or action_for(plan))
-    check(guard, source)
+    if accept is not None:
+        accept(plan)
+    source.require_readable()
+    _require_definitions(plan)
+    whole(guard, source)
     with guard.changing(action or action_for(plan), f"backup restore {source.name}") as lease:
+        finish_imports(guard, lease)
         plan = make_plan(guard, source, request)  # the lock may have been waited for
         if action is None:
             guard.require(action_for(plan))
-        return _Restore(guard, lease, source, plan, discard_writes, threads).run(safety)
+        return _Restore(guard, lease, source, plan, request, discard_writes, threads).run(safety)
+
+
+def _require_definitions(plan: RestorePlan) -> None:
+    """Raise BackupCorruptError for options or indexes that the server could not be given."""
+    from bson.errors import BSONError
+
+    for entry in (one.entry for one in plan.targets if one.entry is not None):
+        try:
+            create_options(entry.options)
+            index_specs(entry.indexes)
+        except (BSONError, ValueError, TypeError, KeyError) as error:
+            raise corrupt(entry.metadata, 0, f"what {entry.name} is cannot be read: {error}") from error
 
 
 @dataclass
@@ -128,6 +164,7 @@ class _Restore:
     lease: Lease
     source: BackupSource
     plan: RestorePlan
+    request: RestoreRequest
     discard_writes: bool
     threads: int
     id: str = field(default_factory=lambda: secrets.token_hex(4))
@@ -143,6 +180,7 @@ class _Restore:
             "backup": plan.backup,
             "collections": [one.name for one in plan.targets],
             **({"safetyBackup": saved} if saved else {}),
+            **({"redacted": redacted} if (redacted := self._redacted()) else {}),
         }
         self.lease.write({"event": "restore started", **event})
         temporaries = self._temporaries()
@@ -168,6 +206,12 @@ class _Restore:
             self._require_unchanged(marks)
         swaps.swap(guard, self.lease, journal, event)
         return RestoreReport(plan, saved, tuple(cleaned), replayed)
+
+    def _redacted(self) -> list[str]:
+        """The collections that get masks in the place of values, for who asks the log later."""
+        redactions = self.source.manifest.redactions if self.source.manifest else {}
+        whole = [one for one in self.plan.targets if one.how in ("create", "replace") and one.entry is not None]
+        return [one.name for one in whole if one.entry is not None and one.entry.name in redactions]
 
     def _replaced(self) -> list[LiveCollection]:
         """The live collections of the user that will be gone."""
@@ -250,7 +294,7 @@ class _Restore:
             raise RestoreConflictError(
                 f"{', '.join(appeared)} came into being while the backup was loaded; nothing was replaced",
                 collections=appeared,
-                hint="Stop what writes to this database, and restore again.",
+                hint="Stop what writes to this database, and run it again.",
             )
         if self.discard_writes:
             return
@@ -262,7 +306,8 @@ class _Restore:
                 f"{', '.join(written)} was written to while the backup was loaded, and those writes would be lost; "
                 "nothing was replaced",
                 collections=written,
-                hint="Stop what writes to it and restore again, or give the writes up with --discard-writes.",
+                hint="Stop what writes to it and run it again, or give the writes up: "
+                f"{self.request.command(self.source.name)} --discard-writes.",
             )
 
     @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -32,7 +32,7 @@ class RestoreRequest:
     """What was asked for. `collections` are names in the backup, None for all; `rename` maps them to other names.
 
     `on_conflict` says what becomes of collections with documents where they are not to be replaced as a whole: refuse,
-    or merge by _id, where a document that both have is kept or replaced.
+    or merge by _id, where a document that both have is kept or replaced. `recovering` is only for the words of advice.
     """
 
     drop_existing: bool = False
@@ -40,6 +40,11 @@ class RestoreRequest:
     rename: Mapping[str, str] = field(default_factory=dict)
     on_conflict: OnConflict = "refuse"
     allow_redacted: bool = False
+    recovering: bool = False
+
+    def command(self, backup: str) -> str:
+        """The command that asks for this, for advice."""
+        return "wayra-db recover" if self.recovering else f"wayra-db backup restore {backup}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +126,12 @@ def plan_restore(
     manifest: Manifest | None,
     entries: Sequence[CollectionEntry],
     live: Mapping[str, LiveCollection],
+    masked: Collection[str] = (),
     sharded_cluster: bool = False,
 ) -> RestorePlan:
     """The plan for a request on a database as it is. Raises ConfigError for names that do not fit, RestoreConflictError
-    for data in the way, RedactedBackupError, and UnsupportedDeploymentError on a sharded cluster.
+    for data in the way, RedactedBackupError, and UnsupportedDeploymentError on a sharded cluster. `masked` are live
+    collections whose sensitive values a redacted backup has replaced before.
     """
     if request.drop_existing and request.on_conflict != "refuse":
         raise ConfigError(
@@ -155,10 +162,10 @@ def plan_restore(
         targets=tuple(targets),
         skipped=tuple(skipped),
         left_alone=tuple(sorted(name for name in live if not name.startswith(PREFIX) and not _hit(name, targets))),
-        warnings=tuple(_warnings(request, environment, manifest, targets)),
+        warnings=tuple(_warnings(request, environment, manifest, targets, live)),
     )
     _require_no_conflict(request, plan)
-    _require_not_redacted(request, manifest, plan)
+    _require_not_redacted(request, manifest, plan, masked)
     if sharded_cluster:
         _require_unsharded(plan)
     return plan
@@ -230,7 +237,11 @@ def _hit(name: str, targets: Sequence[Target]) -> bool:
 
 
 def _warnings(
-    request: RestoreRequest, environment: str, manifest: Manifest | None, targets: Sequence[Target]
+    request: RestoreRequest,
+    environment: str,
+    manifest: Manifest | None,
+    targets: Sequence[Target],
+    live: Mapping[str, LiveCollection],
 ) -> list[str]:
     found = []
     if manifest is not None and manifest.source.environment not in ("", environment):
@@ -239,6 +250,12 @@ def _warnings(
     if manifest is not None and manifest.consistency.kind == "none":
         why = f": {manifest.consistency.note}" if manifest.consistency.note else ""
         found.append(f"the backup's collections are not all of one moment{why}")
+    if apart := [one.name for one in targets if manifest and one.entry and one.entry.name in manifest.apart]:
+        found.append(f"{', '.join(apart)}: of a time of its own, while the rest of the backup is of one moment")
+    if request.drop_existing and manifest is not None and request.collections is None:
+        excluded = [one.name for one in manifest.left_out if one.reason == EXCLUDED and one.name in live]
+        if excluded:
+            found.append(f"{', '.join(excluded)}: left out of the backup, and so of a time of their own afterwards")
     series = [one.name for one in targets if one.live is not None and _is_timeseries(one)]
     if series:
         found.append(
@@ -290,7 +307,9 @@ def _require_no_conflict(request: RestoreRequest, plan: RestorePlan) -> None:
         )
 
 
-def _require_not_redacted(request: RestoreRequest, manifest: Manifest | None, plan: RestorePlan) -> None:
+def _require_not_redacted(
+    request: RestoreRequest, manifest: Manifest | None, plan: RestorePlan, masked: Collection[str]
+) -> None:
     if manifest is None or not manifest.redacted or request.allow_redacted:
         return
     keeps = request.on_conflict == "keep"
@@ -298,6 +317,7 @@ def _require_not_redacted(request: RestoreRequest, manifest: Manifest | None, pl
         one.name
         for one in plan.targets
         if one.over_data
+        and one.name not in masked
         and not (keeps and one.how == "merge")
         and (not manifest.redactions or (one.entry is not None and one.entry.name in manifest.redactions))
     ]
@@ -305,7 +325,8 @@ def _require_not_redacted(request: RestoreRequest, manifest: Manifest | None, pl
         raise RedactedBackupError(
             f"the backup {plan.backup} lacks the sensitive fields of {', '.join(lost)}, which are there now; nothing "
             "was changed",
-            hint="Restore it into another database with --to, or give the fields up with --allow-redacted.",
+            hint=f"Restore it into another database: wayra-db backup restore {plan.backup} --to DATABASE; or give the "
+            f"fields up: {request.command(plan.backup)} --allow-redacted.",
         )
 
 
@@ -317,5 +338,6 @@ def _require_unsharded(plan: RestorePlan) -> None:
             f"{', '.join(taken)}: on a sharded cluster a restore replaces nothing; nothing was changed",
             needs="collections that do not exist, or are empty and not sharded",
             found="a sharded cluster with data in them",
-            hint="Restore into another database with --to, shard the collections there, and switch over to it.",
+            hint=f"Restore into another database, shard the collections there, and switch over to it: wayra-db backup "
+            f"restore {plan.backup} --to DATABASE.",
         )

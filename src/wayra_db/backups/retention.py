@@ -62,7 +62,8 @@ def plan_retention(entries: Iterable[BackupEntry], rules: KeepRules) -> Retentio
     """What to keep and what to remove.
 
     Never removed: what is pinned, what wayra-db has not made, what is damaged (a person has to look at it, and it takes
-    no sound one's place), and of each kind the newest and the newest verified; so the only one stays, too.
+    no sound one's place), and of each kind the newest and the newest verified; so the only one stays, too. Where only
+    the hashes of a newer one are verified, as of an encrypted one without its identity, that stays as well.
     """
     reasons: dict[str, list[str]] = {}
     sound: list[BackupEntry] = []
@@ -87,11 +88,15 @@ def plan_retention(entries: Iterable[BackupEntry], rules: KeepRules) -> Retentio
 
 def _apply(group: list[BackupEntry], rules: KeepRules, reasons: dict[str, list[str]]) -> None:
     """Add the reasons to keep backups of one kind, which come newest first."""
-    newest = group[0]
+    newest, hashes = group[0], ""
     reasons[newest.name].append("the newest")
-    verified = next((entry for entry in group if entry.verified is not None), None)
-    if verified is not None:
-        reasons[verified.name].append("the newest verified")
+    for entry in group:
+        if entry.verified is not None and entry.verified.in_depth:
+            reasons[entry.name].append("the newest verified")
+            break
+        if entry.verified is not None and not hashes:
+            hashes = entry.name
+            reasons[entry.name].append("the newest whose hashes are verified")
     if _is_automatic(newest):
         for number, entry in enumerate(group[: rules.automatic], 1):
             reasons[entry.name].append(f"automatic {number} of {rules.automatic}")

@@ -5,11 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from wayra_db.environment import Action
 from wayra_db.guard import Guard
 
 # For the gate of a database, the folder of backups, the names of the collections (None for all), and whom it is
 # encrypted to: the backup's name.
 Safety = Callable[[Guard, Path, Sequence[str] | None, Sequence[str]], str]
+
+
+def require_safety(guard: Guard, recipients: Sequence[str] = ()) -> None:
+    """Raise RefusedError or ConfigError where `take_safety_backup` would not be allowed. Writes nothing."""
+    from wayra_db.backups.policy import decide_protection
+
+    guard.require(Action.BACKUP_CREATE)
+    decide_protection(
+        environment=guard.environment,
+        reason="safety",
+        include_sensitive=True,
+        plaintext=not recipients,
+        recipients=recipients,
+    )
 
 
 def take_safety_backup(

@@ -47,6 +47,11 @@ class BackupSource(Protocol):
     def collections(self) -> Sequence[CollectionEntry]:
         """What is in it."""
 
+    def require_readable(self) -> None:
+        """Raise what can be known without reading documents: ConfigError where no identity opens it, and
+        BackupCorruptError where it does not say where its documents lie.
+        """
+
     def check(self, watch: Watch | None = None) -> None:
         """Read the whole backup once and compare it with every hash, length and checksum that it has.
 

@@ -80,13 +80,30 @@ def make_sources(
         if one.source is None:
             continue
         known = stats.get(one.name, Stats(0, 0))
-        own = moment.without_snapshot() if one.capped and moment.at is not None else moment
+        own = moment if not one.capped or _reads_at(deployment, one, moment) else moment.without_snapshot()
         redaction = redactions.get(one.name, Redaction())
         ranges = WHOLE
         if not redaction.pipeline and may_split(one, sharded=deployment.capabilities.sharded):
             ranges = split(deployment, one, known, how_many(known.size, total, readers), own)
         sources.append(Source(one, known, own, ranges, redaction))
     return tuple(sorted(sources, key=lambda source: source.stats.size, reverse=True))
+
+
+def _reads_at(deployment: Deployment, one: Definition, moment: Moment) -> bool:
+    """Whether the server reads a capped collection at a moment: before 8.0 none does. One read."""
+    from pymongo.errors import OperationFailure
+
+    if moment.at is None:
+        return True
+    try:
+        deployment.database.command(
+            {"find": one.name, "limit": 1, "projection": {"_id": 1}, "singleBatch": True, **moment.read_concern()}
+        )
+    except OperationFailure as error:
+        if error.code not in MOVED:  # whether it has moved is seen when it is read
+            raise
+        return False
+    return True
 
 
 class _Reading(Generic[R]):

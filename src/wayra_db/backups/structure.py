@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # The server refuses what is nested deeper than 180 or 200.
 DEEPEST = 500
+# Frames are of about 1 MiB, so what is larger is mostly one large document.
+LARGE = 4 * 1024 * 1024
 
 _INT = struct.Struct("<i")
 _FIXED = {0x01: 8, 0x06: 0, 0x07: 12, 0x09: 8, 0x0A: 0, 0x10: 4, 0x11: 8, 0x12: 8, 0x13: 16, 0x7F: 0, 0xFF: 0}
@@ -28,7 +30,8 @@ _OLD_BINARY = 0x02
 def check(data: bytes | memoryview) -> int:
     """Walk through a run of documents; returns how many there are. Raises DocumentError with the offset."""
     documents = sum(1 for _ in split(data))
-    if not _decodes(data, documents):
+    # What a large document decodes to may take many times its size.
+    if len(data) > LARGE or not _decodes(data, documents):
         for beginning, end in split(data):
             walk(data, beginning, end)
     return documents
@@ -95,9 +98,14 @@ def _length(data: bytes | memoryview, position: int, limit: int) -> int:
 
 def _after_text(data: bytes | memoryview, position: int, limit: int) -> int:
     """The offset behind a text that ends with its first zero byte."""
-    for offset in range(position, limit - 1):
-        if data[offset] == 0:
-            return offset + 1
+    if isinstance(data, bytes):
+        found = data.find(0, position, limit - 1)
+        if found >= 0:
+            return found + 1
+    else:
+        for offset in range(position, limit - 1):
+            if data[offset] == 0:
+                return offset + 1
     raise DocumentError("a name has no end", position)
 
 

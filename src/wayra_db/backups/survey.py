@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from wayra_db.backups import definitions as catalog
@@ -45,8 +45,12 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """The database as it is at the moment of the copy; `size` in bytes, as the server believes."""
+    """The database as it is at the moment of the copy; `size` in bytes, as the server believes.
 
+    `everything` is also what is not copied.
+    """
+
+    everything: tuple[Definition, ...]
     definitions: tuple[Definition, ...]
     left_out: tuple[LeftOut, ...]
     sources: tuple[Source, ...]
@@ -70,9 +74,11 @@ def survey(deployment: Deployment, wish: Wish, masker: Masker) -> Survey:
     unmaskable = {one.name for one in chosen if one.kind == "timeseries" and one.name in masks}
     chosen = tuple(one for one in chosen if one.name not in unmaskable)
     masked = {name: paths for name, paths in masks.items() if name not in unmaskable}
-    redactions = {name: masker.redaction(paths) for name, paths in masked.items()}
+    literal = deployment.capabilities.server_version >= (5, 0)
+    redactions = {name: masker.redaction(paths, literal_names=literal) for name, paths in masked.items()}
     stats = catalog.read_stats(deployment, chosen)
     return Survey(
+        everything=definitions,
         definitions=chosen,
         left_out=(*selection.left_out, *(LeftOut(name, _BUCKETS_REASON) for name in sorted(unmaskable))),
         sources=make_sources(deployment, chosen, stats, moment, redactions, readers=wish.readers),
@@ -125,16 +131,50 @@ def read_all(
         guard.stop.check()
 
     streaming = Streaming[R](guard.deployment, open_sink, readers=readers, masker=masker, on_look=look)
-    said, late = streaming.run(known.sources)
+    capped = tuple(one for one in known.sources if one.moment.at is None and known.moment.at is not None)
+    said, _ = streaming.run(capped)
+    moment = _moment_after(guard.deployment, known) if capped else known.moment
+    rest, late = streaming.run([replace(one, moment=moment) for one in known.sources if one not in capped])
+    said |= rest
     if late:
         names = ", ".join(source.definition.name for source in late)
         text = f"the server's window for snapshots has ended; reading again as of now: {names}"
         notify(guard.observer, Notice(text, "warning"))
         rest, _ = streaming.run([source.outside_the_snapshot() for source in late])
         said |= rest
-    outside = tuple(source.definition.name for source in known.sources if source.moment.at is None or source in late)
+    came_late = tuple(source.definition.name for source in late)
+    outside = tuple(one.definition.name for one in known.sources if one.moment.at is None) + came_late
     _require_unmoved(guard.deployment, known, outside)
-    return said, Reached(known.moment, outside, too_old=bool(late))
+    if capped:
+        changed = _changed(guard.deployment, known, moment, [one.definition for one in capped])
+        outside = tuple(name for name in outside if name in changed or name in came_late)
+    return said, Reached(moment, outside, came_late, before=moment != known.moment)
+
+
+def _moment_after(deployment: Deployment, known: Survey) -> Moment:
+    """A new moment, after the reading of what no snapshot reads: from there on the oplog leads to it.
+
+    The old one where collections were made, dropped or changed meanwhile: the copy is of those that were there then.
+    """
+    from pymongo.errors import OperationFailure
+
+    try:
+        later = choose_moment(deployment, known.everything)
+    except OperationFailure as error:
+        if error.code not in MOVED:
+            raise
+        return known.moment
+    unchanged = catalog.same(known.everything, catalog.read_definitions(deployment))
+    return later if unchanged and later.at is not None else known.moment
+
+
+def _changed(deployment: Deployment, known: Survey, moment: Moment, capped: Sequence[Definition]) -> set[str]:
+    """Which of what was read outside the snapshot may not be what it was at the moment. A read for each."""
+    begin = known.moment.at
+    if begin is None or known.beginning.at is None or moment.at is None:
+        return {one.name for one in capped}
+    end = moment.at if moment != known.moment else oplog.last_majority(deployment)
+    return oplog.changed(deployment, begin, end, capped)
 
 
 def _require_unmoved(deployment: Deployment, known: Survey, outside: Sequence[str]) -> None:
@@ -164,7 +204,7 @@ def with_attempts(guard: Guard, attempt: Callable[[], R], *, nothing_left: str) 
     raise AssertionError("unreachable")
 
 
-def applied_versions(deployment: Deployment, known: Survey) -> tuple[int, ...]:
+def applied_versions(deployment: Deployment, known: Survey, moment: Moment) -> tuple[int, ...]:
     """The versions that the history in the copy calls applied. One read."""
     if not any(one.name == HISTORY for one in known.definitions):
         return ()
@@ -176,7 +216,7 @@ def applied_versions(deployment: Deployment, known: Survey) -> tuple[int, ...]:
             "sort": {"_id": 1},
             "batchSize": 1_000_000,
             "singleBatch": True,
-            **known.moment.read_concern(),
+            **moment.read_concern(),
         }
     )
     return tuple(one["_id"] for one in reply["cursor"]["firstBatch"])

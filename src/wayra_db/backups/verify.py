@@ -22,6 +22,7 @@ from wayra_db.backups.contents import ContentCheck, FramesCheck, MetadataCheck, 
 from wayra_db.backups.documents import DocumentError
 from wayra_db.backups.frames import FramesError, parse_frames
 from wayra_db.backups.manifest import FILE, FileEntry, Manifest, ManifestError
+from wayra_db.backups.memory import give_back_large_blocks
 from wayra_db.backups.meter import Meter
 from wayra_db.backups.report import Finding, VerifyReport
 from wayra_db.backups.source import BackupSource
@@ -48,6 +49,7 @@ def verify_backup(
     Of an encrypted one the hashes, and with `identities` (as for age) everything. Changes nothing. Raises
     BackupNotFoundError, BackupStoreError, and CancelledError when asked to stop.
     """
+    give_back_large_blocks()
     found = store.files(name)
     findings = [Finding(path, "others than its owner may use it", severity="warning") for path in store.exposed(name)]
     try:
@@ -68,7 +70,7 @@ def verify_backup(
         "structure" if readable else "hashes",
         tuple(_sorted(findings)),
         files=len(manifest.files) + 1,
-        size=manifest.size,
+        size=manifest.size + found.get(FILE, 0),
         documents=work.documents,
         digest=manifests.digest(manifest),
         identifier=manifest.id,
@@ -119,18 +121,23 @@ class _Verification:
         ordered = sorted(paths, key=lambda path: -self.manifest.files[path].size)
         findings: list[Finding] = []
         with ThreadPoolExecutor(FILES_AT_ONCE, thread_name_prefix="wayra-verify") as pool:
-            running = [pool.submit(self._file, path, totals.get(path)) for path in ordered]
+            running = {path: pool.submit(self._file, path, totals.get(path)) for path in ordered}
             try:
-                for one in running:
-                    findings += one.result()
+                for path, one in running.items():
+                    found = one.result()
+                    # Each thread that meets large documents keeps some memory, so those have only this one.
+                    findings += self._file(path, totals.get(path), large=True) or [] if found is None else found
             except BaseException:
                 self.meter.give_up()
                 pool.shutdown(cancel_futures=True)
                 raise
         return findings
 
-    def _file(self, path: str, totals: Totals | None) -> list[Finding]:
-        """What is wrong with one file: where it is damaged, or else that its hash is another."""
+    def _file(self, path: str, totals: Totals | None, *, large: bool = False) -> list[Finding] | None:
+        """What is wrong with one file: where it is damaged, or else that its hash is another.
+
+        None, and nothing was read, for one with `large` frames where those are not wanted.
+        """
         try:
             file = self.store.open(self.name, path)
         except FileNotFoundError:
@@ -142,8 +149,11 @@ class _Verification:
         entry = self.manifest.files[path]
         with file:
             hashed = _Hashed(file, self.meter.moved)
+            check = self._check_of(path, totals)
+            if check is not None and not isinstance(check, Finding) and check.is_large and not large:
+                return None
             try:
-                findings = list(self._content(path, totals, hashed))
+                findings = list(self._content(path, check, hashed))
                 hashed.drain()
             except OSError as error:
                 return [Finding(path, f"cannot be read: {_words(error)}", hashed.size)]
@@ -154,14 +164,18 @@ class _Verification:
             findings.append(Finding(path, "was changed: its hash is another"))
         return findings
 
-    def _content(self, path: str, totals: Totals | None, hashed: _Hashed) -> Iterator[Finding]:
-        """Looks into a file as far as that can be done."""
-        sealed = self.manifest.encrypted and path.endswith(".age")
-        check = None if sealed and self.identities is None else self._check(path, totals)
+    def _is_sealed(self, path: str) -> bool:
+        return self.manifest.encrypted and path.endswith(".age")
+
+    def _check_of(self, path: str, totals: Totals | None) -> ContentCheck | Finding | None:
+        """How to look into a file, as far as that can be done."""
+        return None if self._is_sealed(path) and self.identities is None else self._check(path, totals)
+
+    def _content(self, path: str, check: ContentCheck | Finding | None, hashed: _Hashed) -> Iterator[Finding]:
         if isinstance(check, Finding):
             yield check
         elif check is not None:
-            if sealed and self.identities is not None:
+            if self._is_sealed(path) and self.identities is not None:
                 yield from self._decrypted(path, hashed, check, self.identities)
             else:
                 yield from check.run(hashed)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wayra_db import events
-from wayra_db.cli._output import BAD, FAINT, GOOD, WARN, Output, duration, harmless
+from wayra_db.cli._output import BAD, FAINT, GOOD, WARN, Output, duration, harmless, size
 from wayra_db.events import Event
 
 if TYPE_CHECKING:
@@ -145,14 +145,13 @@ class Renderer:
     def _bar(self, event: events.Progress, rate: float | None) -> None:
         if self._bars is None:
             from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
             self._clear_transient()
             self._bars = Progress(
                 TextColumn("    {task.description}"),
                 BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[unit]}"),
+                TextColumn("{task.fields[far]}"),
                 TextColumn("{task.fields[rate]}"),
                 TimeRemainingColumn(),
                 console=Console(stderr=True),
@@ -164,13 +163,14 @@ class Renderer:
         if event.task not in self._tasks:
             # Where it begins counts: what an earlier run has done says nothing of this one's speed.
             self._tasks[event.task] = self._bars.add_task(
-                event.task, total=event.total, completed=event.done, unit=event.unit, rate=""
+                event.task, total=event.total, completed=event.done, far="", rate=""
             )
         self._bars.update(
             self._tasks[event.task],
             completed=event.done,
             total=event.total,
-            rate="" if rate is None else f"{rate:,.0f}/s",
+            far=far_text(event),
+            rate="" if rate is None else pace_text(event, rate),
         )
 
     def _end_bars(self) -> None:
@@ -206,10 +206,22 @@ class Pace:
 
 
 def progress_line(event: events.Progress, rate: float | None) -> str:
-    """Progress as a plain line: how far, how fast, how long to go."""
-    pace = "" if rate is None else f", {rate:,.0f}/s"
+    """Progress as a plain line: how far, how fast, how long to go, with the unit of each number."""
+    pace = "" if rate is None else f", {pace_text(event, rate)}"
+    far = f"  {event.task}: {far_text(event)}"
     if not event.total:
-        return f"  {event.task}: {event.done:,} {event.unit}{pace}"
-    far = f"{event.done:,}/{event.total:,} {event.unit} ({event.done / event.total:.0%})"
+        return f"{far}{pace}"
     left = f", {duration((event.total - event.done) / rate)} left" if rate and event.done < event.total else ""
-    return f"  {event.task}: {far}{pace}{left}"
+    return f"{far} ({event.done / event.total:.0%}){pace}{left}"
+
+
+def far_text(event: events.Progress) -> str:
+    """How much is done, of how much."""
+    if event.unit == "bytes":
+        return size(event.done) + (f" of {size(event.total)}" if event.total else "")
+    return f"{event.done:,}" + (f"/{event.total:,}" if event.total else "") + f" {event.unit}"
+
+
+def pace_text(event: events.Progress, rate: float) -> str:
+    """How much is done in a second."""
+    return f"{size(rate)}/s" if event.unit == "bytes" else f"{rate:,.0f} {event.unit}/s"

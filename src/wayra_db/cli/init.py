@@ -117,7 +117,8 @@ def _reset(run: Run, project: Project, *, safety_backup: bool) -> None:
     _show(run, report)
     for step in report.steps:
         if step.step == "safety":
-            run.output.note(f"\n{step.summary[0].upper()}{step.summary[1:]}")
+            # A result, also with --quiet: without it nobody would know how to have the data back.
+            run.output.line(run.output.pasteable(f"{step.summary[0].upper()}{step.summary[1:]}"))
 
 
 @command(examples=["wayra-db clear", "wayra-db clear --yes && wayra-db seed"])

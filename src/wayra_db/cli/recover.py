@@ -26,10 +26,19 @@ if TYPE_CHECKING:
 @click.option("--backup", "name", default="latest", metavar="NAME|latest", help="Which backup; the newest intact one.")
 @click.option("--identity", type=click.Path(path_type=Path), metavar="FILE", help="What opens an encrypted backup.")
 @click.option("--no-safety-backup", is_flag=True, help="Do not back up first what is replaced.")
+@click.option("--allow-redacted", is_flag=True, help="Give up sensitive fields that the backup does not have.")
+@click.option("--discard-writes", is_flag=True, help="Go on when collections are written to meanwhile: those are lost.")
 @click.option("--allow-production", is_flag=True, help="Permit it in production.")
 @click.option("--dry-run", is_flag=True, help="Check the backup, show the plan and change nothing.")
 def recover(
-    run: Run, name: str, identity: Path | None, no_safety_backup: bool, allow_production: bool, dry_run: bool
+    run: Run,
+    name: str,
+    identity: Path | None,
+    no_safety_backup: bool,
+    allow_redacted: bool,
+    discard_writes: bool,
+    allow_production: bool,
+    dry_run: bool,
 ) -> None:
     """Bring a lost database back: backup, migrations, indexes, health check.
 
@@ -41,7 +50,15 @@ def recover(
     project = run.project(permitted=[Action.RECOVER, Action.BACKUP_CREATE] if allow_production else [])
     project.require_before_connecting(Action.RECOVER)
     report = recovered(
-        run, project, name, identity=identity, safety_backup=not no_safety_backup, dry_run=dry_run, with_seeds=False
+        run,
+        project,
+        name,
+        identity=identity,
+        safety_backup=not no_safety_backup,
+        dry_run=dry_run,
+        with_seeds=False,
+        allow_redacted=allow_redacted,
+        discard_writes=discard_writes,
     )
     if report is None:
         return
@@ -61,12 +78,14 @@ def recovered(
     safety_backup: bool,
     dry_run: bool,
     with_seeds: bool,
+    allow_redacted: bool = False,
+    discard_writes: bool = False,
 ) -> InitReport | None:
     """Plan, show, ask, and recover; None when only the plan was wanted."""
     identities = identity or ()
     if not dry_run:
         project.backups.continue_restore()
-    plan = project.initializer.plan_recovery(name, identities=identities)
+    plan = project.initializer.plan_recovery(name, identities=identities, allow_redacted=allow_redacted)
     run.end_progress()
     show_plan(run.output, plan.restore, beside=not dry_run)
     versions = plan.migrations
@@ -81,5 +100,10 @@ def recovered(
     database = plan.restore.database
     run.confirm(f"This restores {plan.restore.backup} over database {database}.", database)
     return project.initializer.recover(
-        plan.restore.backup, safety_backup=safety_backup, identities=identities, with_seeds=with_seeds
+        plan.restore.backup,
+        safety_backup=safety_backup,
+        identities=identities,
+        with_seeds=with_seeds,
+        allow_redacted=allow_redacted,
+        discard_writes=discard_writes,
     )

@@ -81,7 +81,7 @@ def _of_backups(backups: list[dict[str, Any]], now: datetime) -> Iterator[Metric
     damaged = sum(bool(one["damaged"]) for one in backups)
     yield GaugeMetricFamily("wayra_db_backups_damaged", "Backups that cannot be relied on.", value=damaged)
     sound = [one for one in backups if not one["damaged"]]
-    verified = [one for one in sound if (one.get("verified") or {}).get("ok")]
+    verified = [one for one in sound if one.get("wellVerified")]
     for name, text, among in (
         ("newest", "The newest backup that is not known to be damaged.", sound),
         ("newest_verified", "The newest backup that was verified.", verified),

@@ -84,7 +84,8 @@ class Status:
 
     `allowed` is what the environment says to each action, in a word. `stored_environment` is None when the database
     carries none, and `unclaimed_data` then says whether it holds somebody's data all the same. `resetting` is true
-    while a reset has begun and not ended. The migrations are in the order of their versions.
+    while a reset has begun and not ended. `leftovers` are temporary collections of restores and imports. The migrations
+    are in the order of their versions.
     """
 
     address: str
@@ -106,6 +107,7 @@ class Status:
     collections: Sequence[CollectionStats] | None = None
     seeds: Sequence[StatefulUnit] | None = None
     backups: Sequence[Reportable] | None = None
+    leftovers: Sequence[str] = ()
     backup_facts: Sequence[BackupFact] = ()
     backup_max_age: timedelta = timedelta(days=1)
     server: ServerFacts = field(default_factory=ServerFacts)
@@ -168,6 +170,7 @@ class Status:
             "collections": _plain(self.collections),
             "seeds": _plain(self.seeds),
             "backups": _plain(self.backups),
+            "leftovers": list(self.leftovers),
             "latestBackup": latest.name if latest else None,
             "unreadable": dict(self.unreadable or {}),
         }

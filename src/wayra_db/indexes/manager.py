@@ -160,6 +160,7 @@ class IndexManager:
         """
         quick = self._compared() if plan is None else plan
         if quick.empty and not history.read_unfinished(self._guard.deployment):
+            self._guard.require_settled(Action.APPLY_INDEXES)
             return IndexResult()
         self._require_drops(quick)
         with self._guard.changing(Action.APPLY_INDEXES, "indexes apply") as lease:

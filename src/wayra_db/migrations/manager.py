@@ -147,6 +147,7 @@ class MigrationManager:
         chosen: dict[str, Any] = {"to": to, "steps": steps, "allow_out_of_order": allow_out_of_order, "group": group}
         plan = partial(self._planned, plan_up, self.files(), **chosen)
         if not self._has_steps(plan):
+            self._guard.require_settled(Action.MIGRATE)
             return MigrationResult("up", ())
         with self._guard.stop.within(max_duration_seconds), self._guard.changing(Action.MIGRATE, "migrate up") as lease:
             final = plan()

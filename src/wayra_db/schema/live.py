@@ -22,11 +22,14 @@ class LiveCollection:
     options: Mapping[str, Any]
 
 
-def read_collections(deployment: Deployment) -> dict[str, LiveCollection]:
-    """The user's collections and views, without the server's and the tool's own. One read; writes nothing."""
+def read_collections(deployment: Deployment, *, everything: bool = False) -> dict[str, LiveCollection]:
+    """The user's collections and views, without the server's and the tool's own, unless `everything` is wanted.
+
+    One read; writes nothing.
+    """
     with translated(deployment.address):
         return {
             found["name"]: LiveCollection(found["name"], found["type"], found.get("options", {}))
             for found in deployment.database.list_collections()
-            if is_user_collection(found["name"])
+            if everything or is_user_collection(found["name"])
         }

@@ -55,6 +55,7 @@ class SchemaManager:
         fixed for the life of a collection, and DeclarationError when the server refuses what is declared.
         """
         if _checked(self.plan()).empty:
+            self._guard.require_settled(Action.APPLY_SCHEMA)
             return SchemaResult()
         with self._guard.changing(Action.APPLY_SCHEMA, "schema apply") as lease:
             plan = _checked(self.plan())

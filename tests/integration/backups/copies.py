@@ -5,20 +5,24 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import bson
 import gridfs
+import pytest
 from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 from pymongo import IndexModel
 from pymongo.database import Database
 
+from wayra_db.backups import survey
 from wayra_db.backups.codecs import CODECS, checksum
 from wayra_db.backups.create import BackupResult
 from wayra_db.backups.manifest import CollectionEntry, Manifest, from_json
+from wayra_db.backups.moment import Moment
 from wayra_db.environment import Environment
 from wayra_db.guard import Guard
 from wayra_db.mongo.client import Deployment
@@ -148,3 +152,18 @@ def fill_with_every_kind(database: Documents, *, clustered: bool = True) -> None
         [{"_id": 1, "state": "applied"}, {"_id": 2, "state": "applied"}, {"_id": 3, "state": "failed"}]
     )
     database["_wayra_lock"].insert_one({"_id": "lock"})
+
+
+@contextmanager
+def writing_while_capped_are_read(database: Documents, *names: str, _id: str = "meanwhile") -> Iterator[None]:
+    """Insert into capped collections once they were read, before the moment is chosen."""
+    with pytest.MonkeyPatch.context() as patch:
+        moment_after = survey._moment_after
+
+        def write_then_choose(*arguments: Any) -> Moment:
+            for name in names:
+                database[name].insert_one({"_id": _id, "email": "secret@example.com"})
+            return moment_after(*arguments)
+
+        patch.setattr(survey, "_moment_after", write_then_choose)
+        yield

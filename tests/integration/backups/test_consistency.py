@@ -19,6 +19,8 @@ from wayra_db.backups.manifest import CollectionEntry
 from wayra_db.backups.moment import SNAPSHOT_TOO_OLD, Moment, choose_moment
 from wayra_db.backups.packing import FrameFile
 from wayra_db.errors import BackupError
+from wayra_db.schema.collection import Collection
+from wayra_db.schema.mask import Mask
 from wayra_db.testing import ServerUnderTest, temporary_server
 
 Documents = Database[dict[str, Any]]
@@ -120,17 +122,69 @@ def test_the_oplog_slice_makes_up_for_capped_collections(
     open_accounts(wayra_database)
     wayra_database.create_collection("log", capped=True, size=1_000_000)
     wayra_database.log.insert_one({"_id": 0})
-    with transfers(wayra_server, wayra_database.name):
+    with transfers(wayra_server, wayra_database.name), copies.writing_while_capped_are_read(wayra_database, "log"):
         result = create_backup(copies.guard(wayra_database), tmp_path)
         wayra_database.log.insert_one({"_id": "later"})
-    consistency = result.manifest.consistency
-    assert consistency.kind == "oplog"
-    assert "log" in consistency.note
-    assert result.manifest.oplog is not None
-    assert consistency.at == result.manifest.oplog.end
+    manifest = result.manifest
+    assert (manifest.consistency.kind, manifest.apart) == ("oplog", ())
+    assert "log" in manifest.consistency.note
+    assert {one.name: one.moment for one in manifest.collections} == {
+        "left": "snapshot",
+        "log": "oplog",
+        "right": "snapshot",
+    }
+    assert manifest.oplog is not None
+    assert manifest.consistency.at == manifest.oplog.end
+    assert manifest.oplog.documents == 1
     state = replayed(result, wayra_database.name)
     assert sum(bson.decode(one)["money"] for name in ("left", "right") for one in state[name].values()) == SUM
-    assert list(state["log"]) == [0]
+    assert list(state["log"]) == [0, "meanwhile"]
+
+
+def test_a_quiet_capped_collection_is_of_the_snapshot(
+    wayra_server: ServerUnderTest, wayra_database: Documents, tmp_path: Path
+) -> None:
+    """Read beside the snapshot, but proven by the oplog not to have changed: no slice is needed, also when redacted."""
+    open_accounts(wayra_database)
+    wayra_database.create_collection("log", capped=True, size=1_000_000)
+    wayra_database.log.insert_one({"_id": 0})
+    declared = [Collection("left", sensitive={"pad": Mask.REMOVE})]
+    with transfers(wayra_server, wayra_database.name):
+        result = create_backup(copies.guard(wayra_database), tmp_path, declared=declared)
+    assert result.manifest.redacted
+    assert result.manifest.oplog is None
+    assert (result.manifest.consistency.kind, result.manifest.consistency.note) == ("snapshot", "")
+    assert money(copies.whole(result)) == SUM
+
+
+def test_a_redacted_backup_with_capped_collections_that_change(
+    wayra_server: ServerUnderTest, wayra_database: Documents, tmp_path: Path
+) -> None:
+    """The slice holds the entries of one without sensitive fields; one that has any is alone of a time of its own."""
+    open_accounts(wayra_database)
+    for name in ("log", "mails"):
+        wayra_database.create_collection(name, capped=True, size=1_000_000)
+    declared = [
+        Collection("mails", sensitive={"email": Mask.EMAIL}),
+        Collection("left", sensitive={"pad": Mask.REMOVE}),
+    ]
+    writing = copies.writing_while_capped_are_read(wayra_database, "log", "mails")
+    with transfers(wayra_server, wayra_database.name), writing:
+        result = create_backup(copies.guard(wayra_database), tmp_path, codec="none", declared=declared)
+    manifest = result.manifest
+    assert (manifest.consistency.kind, manifest.apart) == ("oplog", ("mails",))
+    assert "mails (the oplog would hold the sensitive fields" in manifest.consistency.note
+    assert {one.name: one.moment for one in manifest.collections} == {
+        "left": "snapshot",
+        "log": "oplog",
+        "mails": "own",
+        "right": "snapshot",
+    }
+    state = replayed(result, wayra_database.name)
+    assert sum(bson.decode(one)["money"] for name in ("left", "right") for one in state[name].values()) == SUM
+    assert (list(state["log"]), list(state["mails"])) == (["meanwhile"], [])
+    slice_ = (result.path / "oplog.bson").read_bytes()
+    assert slice_.count(b"secret@example.com") == 1  # the one of the collection that declares nothing
 
 
 def test_a_snapshot_that_grows_too_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,14 @@
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import shutil
 import stat
+import subprocess
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +20,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pymongo.database import Database
 
+from tests import age_format
 from tests.integration.backups import copies
-from wayra_db.backups import streaming
+from wayra_db.backups import create, streaming, survey
 from wayra_db.backups.batches import Run
 from wayra_db.backups.budget import Budget
 from wayra_db.backups.create import create_backup
+from wayra_db.backups.folder import new_folder
 from wayra_db.backups.manifest import Codec
 from wayra_db.backups.moment import Moment
 from wayra_db.backups.reading import Reading, read, read_directly
@@ -251,6 +260,7 @@ def test_only_some_collections(wayra_database: Documents, tmp_path: Path) -> Non
         ({"recipients": ["no/such/file"]}, ConfigError),
         ({"name": "taken"}, BackupError),
         ({"collections": ["nothing"]}, BackupError),
+        ({"collections": ["there"], "exclude": ["there"]}, BackupError),
     ],
 )
 def test_what_is_refused_writes_nothing(
@@ -258,6 +268,7 @@ def test_what_is_refused_writes_nothing(
 ) -> None:
     """Not even a hidden folder."""
     (tmp_path / "taken").mkdir()
+    wayra_database.there.insert_one({})
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(error):
         create_backup(copies.guard(wayra_database), tmp_path, **options)
@@ -291,6 +302,79 @@ def test_production_needs_permission_and_encryption(wayra_database: Documents, t
     assert made.manifest.recipients == (recipient,)
 
 
+def by_the_program(path: Path, identity: str, tmp_path: Path) -> bytes:
+    """What the real `age` makes of a file."""
+    key = tmp_path / "key.txt"
+    key.write_text(identity)
+    age = shutil.which("age")
+    assert age is not None
+    return subprocess.run([age, "--decrypt", "-i", str(key), str(path)], check=True, capture_output=True).stdout
+
+
+def by_the_specification(path: Path, identity: str, tmp_path: Path) -> bytes:
+    """What the specification of the format says of a file."""
+    return age_format.decrypt(path.read_bytes(), identity)
+
+
+# The program where it is there; the specification everywhere.
+INDEPENDENT = [by_the_specification, *([by_the_program] if shutil.which("age") else [])]
+
+
+@pytest.mark.parametrize("decrypt", INDEPENDENT)
+def test_another_age_opens_an_encrypted_backup(
+    wayra_database: Documents, tmp_path: Path, decrypt: Callable[[Path, str, Path], bytes]
+) -> None:
+    """Every file, of nothing, of less than a chunk and of many, is what would otherwise be there."""
+    import pyrage
+
+    wayra_database.people.insert_many([{"n": number, "pad": os.urandom(900)} for number in range(3000)])
+    wayra_database.small.insert_one({"n": 1})
+    wayra_database.create_collection("empty")
+    identities = [pyrage.x25519.Identity.generate() for _ in range(2)]
+    to = [str(one.to_public()) for one in identities]
+    guard = copies.guard(wayra_database)
+    made = create_backup(guard, tmp_path / "b", include_sensitive=True, recipients=to, codec="none")
+    for identity in identities:
+        for entry in made.manifest.collections:
+            assert entry.data is not None
+            data = decrypt(made.path / entry.data, str(identity), tmp_path)
+            assert hashlib.sha256(data).hexdigest() == entry.sha256
+            assert copies.split(data) == copies.raw_documents(wayra_database, entry.name)
+
+
+def test_backups_at_once_never_meet(wayra_database: Documents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unnamed ones each get a name of their own; of two with one name, the second is told so before it has begun."""
+    monkeypatch.setattr("wayra_db.backups.create.default_name", lambda *arguments: "same")
+    guard = copies.guard(wayra_database)
+    wayra_database.a.insert_one({})
+    together = threading.Barrier(4)
+    survey_first = survey.survey
+
+    def survey_then_wait(*arguments: Any) -> Any:
+        found = survey_first(*arguments)
+        together.wait()
+        return found
+
+    monkeypatch.setattr(create, "survey", survey_then_wait)
+    with ThreadPoolExecutor(4) as pool:
+        made = [one.result() for one in [pool.submit(create_backup, guard, tmp_path) for _ in range(4)]]
+    names = {one.manifest.name for one in made}
+    assert names == {"same", "same_2", "same_3", "same_4"} == {path.name for path in tmp_path.iterdir()}
+    monkeypatch.setattr(create, "survey", survey_first)
+    refused = []
+
+    def write_another(*arguments: Any) -> Any:
+        with pytest.raises(BackupError, match="named mine is being written") as caught:
+            new_folder(tmp_path, "mine").__enter__()
+        refused.append(caught.value)
+        return applied(*arguments)
+
+    applied = survey.applied_versions
+    monkeypatch.setattr(create, "applied_versions", write_another)
+    create_backup(guard, tmp_path, name="mine")
+    assert len(refused) == 1
+
+
 def test_names_of_the_same_second(wayra_database: Documents, tmp_path: Path) -> None:
     """Two backups without a name never meet."""
     made = {create_backup(copies.guard(wayra_database), tmp_path).manifest.name for _ in range(3)}
@@ -318,7 +402,7 @@ def test_a_user_with_few_rights(wayra_auth_server: TemporaryServer, tmp_path: Pa
             assert "--exclude weather" in caught.value.hint
             result = create_backup(copies.guard(client["rights"]), tmp_path, exclude=["weather"])
             assert copies.whole(result)["people"] == copies.raw_documents(database, "people")
-            assert result.manifest.consistency.kind == "none"
+            assert (result.manifest.consistency.kind, result.manifest.apart) == ("snapshot", ("ring",))
             assert "may not read the oplog" in result.manifest.consistency.note
         root.drop_database("rights")
         database.command("dropAllUsersFromDatabase")
@@ -355,15 +439,18 @@ def test_an_encrypted_backup(wayra_database: Documents, tmp_path: Path) -> None:
     wayra_database.log.insert_one({"secret": "hidden-log"})
     identity = pyrage.x25519.Identity.generate()
     to = [str(identity.to_public())]
-    result = create_backup(copies.guard(wayra_database), tmp_path, include_sensitive=True, recipients=to, codec="none")
+    guard = copies.guard(wayra_database)
+    with copies.writing_while_capped_are_read(wayra_database, "log"):
+        result = create_backup(guard, tmp_path, include_sensitive=True, recipients=to, codec="none")
     manifest = result.manifest
+    assert manifest.oplog is not None
     sealed = [path for path in result.path.rglob("*") if path.suffix == ".age"]
     assert len(sealed) == 3
     assert b"hidden" not in b"".join(path.read_bytes() for path in result.path.rglob("*") if path.is_file())
     for entry in manifest.collections:
         assert entry.data is not None
         data = pyrage.decrypt((result.path / entry.data).read_bytes(), [identity])
-        assert copies.split(data) == copies.raw_documents(wayra_database, entry.name)
+        # What the log got meanwhile is in the slice of the oplog.
+        assert copies.split(data) == copies.raw_documents(wayra_database, entry.name)[: entry.documents]
         assert len(data) == entry.bytes
-    assert manifest.oplog is not None
     assert manifest.oplog.data == "oplog.bson.age"

@@ -61,6 +61,9 @@ class LiveBackup:
     ) -> None:
         self.close()
 
+    def require_readable(self) -> None:
+        """It is."""
+
     @property
     def database(self) -> str:
         """Any."""

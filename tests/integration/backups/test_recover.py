@@ -13,7 +13,7 @@ from tests.backups import Made, raw, write_backup
 from tests.restoring import contents, temporaries
 from tests.support import Sandbox
 from wayra_db.environment import Action
-from wayra_db.errors import BackupNotFoundError, RefusedError
+from wayra_db.errors import BackupError, BackupNotFoundError, RefusedError
 from wayra_db.events import Notice
 
 Documents = Database[dict[str, Any]]
@@ -56,7 +56,9 @@ def test_a_lost_database_comes_back(shop: Sandbox, wayra_database: Documents) ->
 
 
 def test_latest_is_the_newest_that_is_intact(shop: Sandbox, wayra_database: Documents) -> None:
-    """A damaged one is passed over and told of; safety backups, redacted ones and other databases' do not count."""
+    """A damaged one is passed over and told of; safety, redacted, empty and partial ones and other databases' do not
+    count.
+    """
     with shop.open() as project:
         folder = project.settings.backups_dir
         for name in ("older", "newer"):
@@ -65,12 +67,24 @@ def test_latest_is_the_newest_that_is_intact(shop: Sandbox, wayra_database: Docu
         write_backup(folder, "safety", users, database=wayra_database.name, reason="safety")
         write_backup(folder, "masked", users, database=wayra_database.name, redactions={"users": {"email": "remove"}})
         write_backup(folder, "other", users, database="other")
+        write_backup(folder, "empty", [Made("users")], database=wayra_database.name)
+        project.backups.create("partial", collections=["users"], include_sensitive=True, plaintext=True)
         data = next((folder / "newer").rglob("users.bson.zst"))
         content = data.read_bytes()
         data.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
         assert project.backups.newest_intact() == "older"
         notices = [event.message for event in shop.observer.events if isinstance(event, Notice)]
         assert any("newer is passed over" in message and "damaged" in message for message in notices)
+        states = {one.name: (one.damaged, one.verified and one.verified.kind) for one in project.backups.list()}
+        assert (states["newer"], states["older"]) == ((True, "hashes"), (False, "hashes"))
+        data.write_bytes(content)  # what a verification has found counts until the next one
+        assert project.backups.newest_intact() == "older"
+        project.backups.keeper.verify("newer")
+        assert project.backups.newest_intact() == "newer"
+        for name, reason in (("empty", "holds no documents"), ("partial", "holds only users")):
+            with pytest.raises(BackupError, match=reason) as caught:
+                project.initializer.recover(name)
+            assert f"backup restore {name} --drop-existing" in caught.value.hint
         data.unlink()
         (folder / "older" / "manifest.json").unlink()
         with pytest.raises(BackupNotFoundError, match="no intact backup"):
@@ -98,6 +112,12 @@ def test_production_recovers_with_its_own_flag(sandbox: Sandbox, wayra_database:
             project.backups.restore("nightly", drop_existing=True)
         with pytest.raises(RefusedError, match="explicit permission"):
             project.initializer.recover()
+    entries = wayra_database["_wayra_log"].count_documents({})
+    settings = {**production, "WAYRA_BACKUPS_ALLOW_PRODUCTION": "true"}
+    with sandbox.open(environ=settings, permitted=[Action.RECOVER, Action.BACKUP_CREATE]) as project:
+        with pytest.raises(RefusedError, match="must be encrypted"):
+            project.backups.restore("nightly", drop_existing=True, action=Action.RECOVER)
+        assert wayra_database["_wayra_log"].count_documents({}) == entries
     with sandbox.open(environ=production, permitted=[Action.RECOVER]) as project:
         project.initializer.recover(safety_backup=False)
     assert wayra_database["users"].distinct("email") == ["back"]
@@ -107,15 +127,28 @@ def test_a_reset_can_be_taken_back(shop: Sandbox, wayra_database: Documents) -> 
     """It names the command that restores what it has dropped, and that command does."""
     wayra_database["users"].insert_one({"email": "mine@example.com"})
     before = contents(wayra_database)
-    ended = shop.run("reset", "--yes")
+    ended = shop.run("reset", "--yes", "--quiet")
     assert ended.returncode == 0, ended.stderr
     assert wayra_database["users"].count_documents({"email": "mine@example.com"}) == 0
-    line = next(one for one in ended.stderr.splitlines() if "bring it all back" in one)
-    command = line.partition("wayra-db ")[2].split()
+    line = next(one for one in ended.stdout.splitlines() if "bring it all back" in one)
+    command = line[line.index("backup restore") :].split()
     assert command[:2] == ["backup", "restore"]
     restored = shop.run(*command, "--yes", "--no-safety-backup")
     assert restored.returncode == 0, restored.stderr
     assert contents(wayra_database) == before
+
+
+def test_a_reset_ends_a_half_import_first(shop: Sandbox, wayra_database: Documents) -> None:
+    """So that the safety backup holds all of what it brings, and nothing of it is left."""
+    wayra_database["_wayra_import_ab"].insert_many([{"email": "a@example.com"}, {"email": "b@example.com"}])
+    record = {"target": "users", "mode": "insert", "key": ["_id"], "undo": False}
+    wayra_database["_wayra_meta"].insert_one({"_id": "_wayra_import_ab", **record})
+    with shop.open() as project:
+        (saved,) = (step.summary for step in project.initializer.reset().steps if step.step == "safety")
+        name = saved.partition("backup restore ")[2].split()[0]
+        assert "_wayra_import_ab" not in wayra_database.list_collection_names()
+        project.backups.restore(name, drop_existing=True, safety_backup=False)
+    assert {"a@example.com", "b@example.com"} <= set(wayra_database["users"].distinct("email"))
 
 
 def test_a_reset_of_an_empty_database_saves_nothing(sandbox: Sandbox, wayra_database: Documents) -> None:
@@ -145,6 +178,10 @@ def test_init_finishes_a_restore(shop: Sandbox, wayra_database: Documents) -> No
     refused = shop.run("migrate", "rollback", "--steps", "1")
     assert refused.returncode == 14
     assert "backup restore --continue" in refused.stderr
+    with shop.open() as project:
+        for idle in (project.migrations.up, project.indexes.apply, project.seeds.run, project.schema.apply):
+            with pytest.raises(RefusedError, match="a restore of the backup nightly was cut off"):
+                idle()
     ended = shop.run("init")
     assert ended.returncode == 0, ended.stderr
     assert "new" in wayra_database["users"].distinct("_id")
@@ -156,6 +193,29 @@ def test_the_command_finishes_a_restore(shop: Sandbox, wayra_database: Documents
     cut_off(wayra_database, shop)
     assert "Finished the restore of nightly." in shop.run("backup", "restore", "--continue").stdout
     assert "Nothing to do" in shop.run("backup", "restore", "--continue").stdout
+
+
+def test_status_tells_of_leftovers(shop: Sandbox, wayra_database: Documents) -> None:
+    """And the command that it names takes them away."""
+    wayra_database["_wayra_restore_ab_0"].insert_one({})
+    with shop.open() as project:
+        (found,) = (one for one in project.status().findings if one.pending)
+    assert found.message == "1 temporary collection of a restore or an import that was cut off: _wayra_restore_ab_0"
+    assert found.command == "wayra-db backup restore --continue"
+    assert "Removed 1 temporary collection" in said(shop.run("backup", "restore", "--continue"))
+    with shop.open() as project:
+        assert project.status().healthy
+
+
+def test_a_safety_backup_is_listed_as_checked(shop: Sandbox, wayra_database: Documents) -> None:
+    """Its hashes were compared before anything was replaced, and the list says so."""
+    with shop.open() as project:
+        name = project.backups.save()
+        (entry,) = project.backups.list()
+    assert entry.name == name
+    assert entry.verified is not None
+    assert (entry.verified.ok, entry.verified.kind, entry.verified.in_depth) == (True, "hashes", False)
+    assert "hashes verified, safety" in said(shop.run("backup", "list"))
 
 
 def said(ended: subprocess.CompletedProcess[str]) -> str:
@@ -185,6 +245,17 @@ def test_the_commands_say_what_they_do(shop: Sandbox, wayra_database: Documents,
     assert "Applied the migrations 3" in said(
         shop.run("backup", "restore", "nightly", "--drop-existing", "--yes", "--no-safety-backup", "--migrate")
     )
+    write_backup(
+        shop.folder / "backups",
+        "masked",
+        [Made("users", raw({"_id": 1, "email": "0@example.invalid"}))],
+        database=wayra_database.name,
+        redactions={"users": {"email": "email"}},
+    )
+    refused = shop.run("recover", "--backup", "masked", "--yes")
+    assert refused.returncode == 1
+    assert "recover --allow-redacted" in refused.stderr
+    assert "1 document of masked" in said(shop.run("recover", "--backup", "masked", "--allow-redacted", "--yes"))
     dry = said(shop.run("recover", "--dry-run"))
     assert "then: collections and validators, migrations 3, indexes, health check" in dry
     assert "Recovered" in said(shop.run("recover", "--yes", "--no-safety-backup"))

@@ -18,7 +18,8 @@ from wayra_db import Collection, Mask
 from wayra_db.backups.create import BackupResult, create_backup
 from wayra_db.backups.redact import TOKEN_WIDTH
 from wayra_db.errors import ConfigError
-from wayra_db.testing import ServerUnderTest
+from wayra_db.events import Notice
+from wayra_db.testing import RecordingObserver, ServerUnderTest
 
 Documents = Database[dict[str, Any]]
 WAYRA = Path(__file__).parents[3] / "wayra"
@@ -62,6 +63,45 @@ def test_paths_reach_into_arrays(wayra_database: Documents, tmp_path: Path) -> N
         {"a": {}},
         {},
     ]
+
+
+def test_names_with_dots_are_no_way_around(wayra_database: Documents, tmp_path: Path) -> None:
+    """A field whose own name is a sensitive path, or a part of one, is removed wherever it stands."""
+    documents: list[dict[str, Any]] = [
+        {"a.b": "secret", "a": {"b": "secret", "b.c": "kept: nothing sensitive is called so"}, "a.x": 1},
+        {"p.q.r": "secret", "p.q": {"r": "secret"}, "p": {"q.r": "secret", "x": 1, "q": {"r": "secret"}}},
+        {"p": [{"q.r": "secret"}, {"q": [{"r": "secret", "x": 2}]}, 3, None], "z": 1},
+        {"p": None, "a": 4},
+        {"z": 1},
+    ]
+    expected: list[dict[str, Any]] = [
+        {"a": {"b": "redacted", "b.c": "kept: nothing sensitive is called so"}, "a.x": 1},
+        {"p": {"x": 1, "q": {}}},
+        {"p": [{}, {"q": [{"x": 2}]}, 3, None], "z": 1},
+        {"p": None, "a": 4},
+        {"z": 1},
+    ]
+    found = redacted(wayra_database, tmp_path, documents, a__b=Mask.TEXT, p__q__r=Mask.REMOVE)
+    assert found == expected
+    assert [list(one) for one in found] == [list(one) for one in expected]
+
+
+def test_values_in_definitions_are_kept_and_told(
+    wayra_server: ServerUnderTest, wayra_database: Documents, tmp_path: Path
+) -> None:
+    """The backup restores what was there, so a validator keeps its values; who makes it is warned."""
+    wayra_database.create_collection("people", validator={"email": {"$ne": "boss@corp.example"}})
+    wayra_database.people.create_index("n", name="vip", partialFilterExpression={"email": "vip@corp.example"})
+    wayra_database.people.create_index("email", name="plain", partialFilterExpression={"email": {"$exists": True}})
+    wayra_database.create_collection("one", viewOn="people", pipeline=[{"$match": {"email": "one@corp.example"}}])
+    guard = copies.guard(wayra_database)
+    made = create_backup(guard, tmp_path, declared=[Collection("people", sensitive={"email": Mask.EMAIL})])
+    assert isinstance(guard.observer, RecordingObserver)
+    (warned,) = (event.message for event in guard.observer.events if isinstance(event, Notice))
+    assert warned.startswith("the view one, the validator of people, the index people.vip: values of sensitive fields")
+    manifest = (made.path / "manifest.json").read_text()
+    for value in ("boss@corp.example", "vip@corp.example", "one@corp.example"):
+        assert value in manifest
 
 
 def test_equal_values_stay_equal_and_others_apart(wayra_database: Documents, tmp_path: Path) -> None:
@@ -156,16 +196,21 @@ def test_what_cannot_be_masked_is_left_out(wayra_database: Documents, tmp_path: 
         Collection("weather", timeseries={"timeField": "at", "metaField": "where"}, sensitive={"degrees": Mask.REMOVE}),
         Collection("ring", capped={"size": 8192, "max": 50}, sensitive={"number": Mask.TEXT}),
     ]
-    result = create_backup(copies.guard(wayra_database), tmp_path, declared=declared)
+    with copies.writing_while_capped_are_read(wayra_database, "ring"):
+        result = create_backup(copies.guard(wayra_database), tmp_path, declared=declared)
     assert "weather" in {one.name for one in result.manifest.left_out}
     assert "weather" not in copies.whole(result)
     assert [bson.decode(one)["number"] for one in copies.whole(result)["ring"]] == ["redacted"] * 50
     assert result.manifest.oplog is None
     assert "sensitive" in result.manifest.consistency.note
-    whole = create_backup(copies.guard(wayra_database), tmp_path, reason="safety", declared=declared)
+    assert result.manifest.apart == ("ring",)
+    before = copies.raw_documents(wayra_database, "ring")
+    with copies.writing_while_capped_are_read(wayra_database, "ring", _id="again"):
+        whole = create_backup(copies.guard(wayra_database), tmp_path, reason="safety", declared=declared)
     assert whole.manifest.oplog is not None
+    assert whole.manifest.apart == ()
     assert not whole.manifest.redacted
-    assert copies.whole(whole)["ring"] == copies.raw_documents(wayra_database, "ring")
+    assert copies.whole(whole)["ring"] == before
 
 
 SECRETS = ("firebase-uid-%d", "ada%d@lovelace.example", "Ada-%d", "Lovelace-%d", "https://photo/%d", "Wien-%d")

@@ -20,8 +20,11 @@ from wayra_db.backups.manifest import Codec
 from wayra_db.backups.restore_plan import RestoreRequest
 from wayra_db.environment import Action
 from wayra_db.errors import (
+    BackupCorruptError,
     BackupError,
+    BackupNotFoundError,
     CancelledError,
+    ConfigError,
     DuplicateKeysError,
     LockLostError,
     RedactedBackupError,
@@ -315,6 +318,65 @@ def test_redacted_over_whole_data_needs_its_own_flag(restoring: Restoring) -> No
     assert names(restoring.database) == {1: "new", 3: "only there"}
 
 
+def test_a_redacted_copy_is_replaced_by_a_redacted_backup(restoring: Restoring) -> None:
+    """Nothing is lost where a restore has put masks, and still only those are; one real value is enough to refuse."""
+    masks = {"users": {"email": "email", "uid": "token", "name": "text", "note": "remove"}}
+    documents = raw(
+        {"_id": 1, "email": f"{'0a' * 12}@example.invalid", "uid": "0b" * 12, "name": "redacted", "tags": ["x"]},
+        {"_id": 2, "email": None, "uid": ["0c" * 12]},
+    )
+    write_backup(restoring.folder, "masked", [Made("users", documents)], redactions=masks)
+    restoring.manager.restore("masked")
+    with pytest.raises(RedactedBackupError):  # an array may hold another, which no filter looks into
+        restoring.manager.restore("masked", drop_existing=True)
+    restoring.database["users"].update_one({"_id": 2}, {"$unset": {"uid": 1}})
+    restoring.manager.restore("masked", collections=["users"], rename={"users": "people"})
+    restoring.database["people"].update_one({"_id": 2}, {"$unset": {"uid": 1}})
+    request = RestoreRequest(drop_existing=True, collections=("users",), rename={"users": "people"})
+    assert restoring.manager.plan_restore("masked", request=request).over_data == ("people",)
+    for change in ({"email": "ada@example.com"}, {"uid": 7}, {"name": "Ada"}, {"note": None}):
+        restoring.database["people"].update_one({"_id": 1}, {"$set": change})
+        with pytest.raises(RedactedBackupError, match="people") as caught:
+            restoring.manager.plan_restore("masked", request=request)
+        assert "wayra-db backup restore masked --allow-redacted" in caught.value.hint
+        restoring.database["people"].replace_one({"_id": 1}, bson.decode(documents[0]))
+    restoring.database["_wayra_log"].insert_one({"_id": 10**6, "event": "reset started"})
+    with pytest.raises(RedactedBackupError):  # what came after a reset need not be masks, though it looks like them
+        restoring.manager.plan_restore("masked", request=request)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("nightli", "Did you mean nightly?"),
+        ("other", "There are: nightly, hourly."),
+        ("dump/none", "There are: nightly"),
+    ],
+)
+def test_a_backup_that_is_not_there(restoring: Restoring, name: str, words: str) -> None:
+    """What was meant, or what there is, is named."""
+    for number, there in enumerate(("hourly", "nightly")):
+        at = datetime(2026, 11, 25, number, tzinfo=UTC)
+        write_backup(restoring.folder, there, [Made("users")], created_at=at)
+    with pytest.raises(BackupNotFoundError, match=name) as caught:
+        restoring.manager.restore(name)
+    assert words in caught.value.hint
+    if "/" not in name:
+        with pytest.raises(BackupNotFoundError) as caught:
+            restoring.manager.keeper.copy(name, str(restoring.folder / "away"))
+        assert words in caught.value.hint
+
+
+def test_a_backup_in_a_store_is_copied_first(restoring: Restoring) -> None:
+    """The error has the command; a file address is a path."""
+    with pytest.raises(BackupError, match="lies in a store") as caught:
+        restoring.manager.restore("s3://bucket/wayra/nightly")
+    assert "wayra-db backup copy s3://bucket/wayra/nightly" in caught.value.hint
+    write_backup(restoring.folder, "nightly", [Made("users", raw({"_id": 1}))])
+    restoring.manager.restore((restoring.folder / "nightly").as_uri())
+    assert restoring.database["users"].distinct("_id") == [1]
+
+
 def test_production_replaces_nothing(restoring: Restoring, wayra_database: Documents, tmp_path: Path) -> None:
     """Over data it is refused whatever is permitted; into an empty database it needs the permission."""
     production = Restoring(wayra_database, tmp_path / "backups", "production")
@@ -543,20 +605,72 @@ def test_an_oplog_slice_brings_it_to_one_moment(restoring: Restoring) -> None:
 
 
 def test_an_encrypted_backup(restoring: Restoring, tmp_path: Path) -> None:
-    """Needs its identity, and is checked as a whole without it."""
+    """Needs its identity; without it, or with another, nothing is written, not even by the lock."""
     pyrage = pytest.importorskip("pyrage")
     identity = pyrage.x25519.Identity.generate()
     write_backup(restoring.folder, "secret", [many()], recipients=[str(identity.to_public())])
     with pytest.raises(BackupError, match="encrypted"):
         restoring.manager.restore("secret")
     other = pyrage.x25519.Identity.generate()
-    with pytest.raises(BackupError, match="cannot be decrypted"):
+    with pytest.raises(ConfigError, match="does not open the backup secret"):
         restoring.manager.restore("secret", identities=[str(other)])
-    assert contents(restoring.database) == {}
+    with pytest.raises(ConfigError, match="does not open the backup secret"):
+        restoring.manager.plan_restore("secret", identities=[str(other)], check=False)
+    with pytest.raises(ConfigError, match="does not open the backup secret"):
+        restoring.manager.restore("secret", identities=[str(other)], to=f"{restoring.database.name}_other")
+    there = restoring.database.client.list_database_names()
+    assert not [name for name in there if name.startswith(restoring.database.name)]
     file = tmp_path / "identity"
     file.write_text(f"# mine\n{identity}\n", encoding="utf-8")
     restoring.manager.restore("secret", identities=file)
     assert restoring.database["users"].count_documents({}) == 3000
+
+
+def test_what_needs_no_lock_is_checked_before_it(restoring: Restoring) -> None:
+    """A damaged file, options that are none: not even the database comes into being."""
+    write_backup(restoring.folder, "damaged", [many()])
+    data = next((restoring.folder / "damaged").rglob("*.bson.zst"))
+    data.write_bytes(data.read_bytes()[:-1])
+    write_backup(restoring.folder, "odd", [Made("users", options={"validator": {"$date": "never"}})])
+    for name in ("damaged", "odd"):
+        with pytest.raises(BackupCorruptError):
+            restoring.manager.restore(name, to=f"{restoring.database.name}_other")
+    there = restoring.database.client.list_database_names()
+    assert not [name for name in there if name.startswith(restoring.database.name)]
+
+
+def test_leftovers_are_cleaned_by_the_command(restoring: Restoring) -> None:
+    """Temporary collections of killed restores go, and a half import is finished; without any, nothing is written."""
+    assert restoring.manager.clean_leftovers() == ()
+    assert restoring.database.list_collection_names() == []
+    half_import(restoring.database)
+    restoring.database["_wayra_restore_ab_0"].insert_one({})
+    assert restoring.manager.clean_leftovers() == ("_wayra_import_ab", "_wayra_restore_ab_0")
+    assert set(restoring.database["users"].distinct("_id")) == {1, 2}
+    left = restoring.database.list_collection_names()
+    assert not [name for name in left if name.startswith(("_wayra_import_", "_wayra_restore_"))]
+    assert restoring.events()[-1] == "leftovers removed"
+
+
+def half_import(database: Documents) -> None:
+    """An import that was killed after one of its two documents had gone over."""
+    database["users"].insert_one({"_id": 1})
+    database["_wayra_import_ab"].insert_many([{"_id": 1}, {"_id": 2}])
+    record = {"target": "users", "mode": "insert", "key": ["_id"], "undo": False}
+    database["_wayra_meta"].insert_many(
+        [{"_id": "_wayra_import_ab", **record}, {"_id": "database", "environment": "development", "format": 1}]
+    )
+
+
+def test_a_restore_finishes_a_half_import_first(restoring: Restoring) -> None:
+    """So that the safety backup holds all of what the import brings, and the restore no part of it."""
+    half_import(restoring.database)
+    write_backup(restoring.folder, "one", [Made("users", raw({"_id": "restored"}))])
+    report = restoring.manager.restore("one", drop_existing=True)
+    assert report.safety_backup is not None
+    assert restoring.database["users"].distinct("_id") == ["restored"]
+    restoring.manager.restore(report.safety_backup, drop_existing=True, safety_backup=False)
+    assert set(restoring.database["users"].distinct("_id")) == {1, 2}
 
 
 def test_documents_that_break_the_validator_are_restored_and_told(restoring: Restoring) -> None:

@@ -12,6 +12,7 @@ import pytest
 from pymongo.database import Database
 
 from tests.backups import Made, raw, write_backup
+from tests.integration.backups import copies
 from tests.restoring import Restoring, contents, temporaries
 from wayra_db.backups.manifest import Codec
 from wayra_db.testing import ServerUnderTest
@@ -113,10 +114,12 @@ def test_memory_stays_flat(restoring: Restoring, wayra_server: ServerUnderTest) 
 def test_one_moment_for_what_no_snapshot_reads(restoring: Restoring, tmp_path: Path) -> None:
     """A capped collection is read outside the snapshot; a slice of the oplog that came with it is applied."""
     fill(restoring.database)
-    made = restoring.manager.create("made", include_sensitive=True, plaintext=True)
+    with copies.writing_while_capped_are_read(restoring.database, "ring"):
+        made = restoring.manager.create("made", include_sensitive=True, plaintext=True)
     before = contents(restoring.database)
     report = restoring.manager.restore("made", drop_existing=True, safety_backup=False)
     assert made.manifest.consistency.kind == "oplog"
+    assert report.replayed
     assert [entry.name for entry in made.manifest.collections if entry.options.get("capped")] == ["ring"]
     assert contents(restoring.database) == before
     assert report.backup == "made"

@@ -263,6 +263,16 @@ def test_an_export_replaces_nothing_unasked(project: Project, wayra_database: Do
     assert sorted(one.name for one in tmp_path.iterdir() if one.is_file()) == ["kept", "trips.json"]
 
 
+def test_an_export_makes_no_folder(project: Project, wayra_database: Documents, tmp_path: Path) -> None:
+    """A slip in the path is told, with the command that makes the folder; the backup folder is made as it was."""
+    wayra_database.trips.insert_one({"_id": 1})
+    with pytest.raises(BackupError, match="there is no folder") as caught:
+        project.backups.export_collection("trips", path=tmp_path / "missing" / "trips.json")
+    assert f"mkdir -p {tmp_path / 'missing'}" in caught.value.hint
+    assert not (tmp_path / "missing").exists()
+    assert project.backups.export_collection("trips").path == project.settings.backups_dir / "trips_export.json"
+
+
 def test_a_full_disk_and_a_folder_that_cannot_be_written(
     project: Project, wayra_database: Documents, tmp_path: Path
 ) -> None:

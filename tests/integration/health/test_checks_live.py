@@ -146,12 +146,17 @@ def _broken_declaration(sandbox: Sandbox, database: Documents) -> None:
     sandbox.write(NAMES, "users = 3\n")
 
 
+def _half_a_restore(sandbox: Sandbox, database: Documents) -> None:
+    database["_wayra_restore_ab_0"].insert_one({})
+
+
 PROJECT: dict[str, Callable[[Sandbox, Documents], None]] = {
     "database-unclaimed": _unclaimed,
     "database-new": _new,
     "environment-mismatch": _mark(environment="production"),
     "reset-unfinished": _mark(resetting=True),
     "restore-unfinished": _mark(restoring={"backup": "nightly"}),
+    "leftovers": _half_a_restore,
     "migrations-failed": _failed,
     "migrations-edited": _edited,
     "migrations-missing-file": _gone,

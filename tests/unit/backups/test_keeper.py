@@ -59,6 +59,7 @@ def test_the_list_tells_what_the_manifests_say(tmp_path: Path) -> None:
         "damaged": False,
         "pinned": False,
         "verified": None,
+        "wellVerified": False,
         "problem": None,
         "id": manifest.id,
         "createdAt": "2026-11-25T02:00:00+00:00",
@@ -68,6 +69,7 @@ def test_the_list_tells_what_the_manifests_say(tmp_path: Path) -> None:
         "collections": 3,
         "documents": 49,
         "consistency": "snapshot",
+        "apart": [],
         "encrypted": False,
         "redacted": False,
         "newestMigration": 2,
@@ -316,7 +318,7 @@ def test_copy_to_a_folder_and_back(tmp_path: Path) -> None:
     manifest = write_backup(tmp_path / "here", "nightly")
     found = keeper(tmp_path / "here")
     done = found.copy("nightly", str(tmp_path / "there"))
-    assert (done.files, done.skipped, done.size) == (len(manifest.files), 0, manifest.size)
+    assert (done.files, done.skipped, done.size) == (len(manifest.files) + 1, 0, found.show("nightly").size)
     for path in (tmp_path / "here" / "nightly").rglob("*"):
         if path.is_file():
             copied = tmp_path / "there" / path.relative_to(tmp_path / "here")

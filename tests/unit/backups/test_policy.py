@@ -77,13 +77,23 @@ NAMES = ["_wayra_lock", "_wayra_meta", "logs", "trips", "users"]
 
 
 @pytest.mark.parametrize(
+    ("only", "exclude"), [(["users"], ["users"]), (None, NAMES), (["_wayra_lock"], ()), (None, NAMES[1:])]
+)
+def test_a_selection_of_nothing(only: list[str] | None, exclude: list[str]) -> None:
+    """Is no backup: a mistake is told before it is relied on."""
+    with pytest.raises(BackupError, match="nothing is left") as caught:
+        select(NAMES, only=only, exclude=exclude)
+    assert caught.value.hint
+    assert select([], only=None, exclude=()).names == ()
+
+
+@pytest.mark.parametrize(
     ("only", "exclude", "chosen"),
     [
         (None, (), ["_wayra_meta", "logs", "trips", "users"]),
         (["users"], (), ["users"]),
         (None, ["logs"], ["_wayra_meta", "trips", "users"]),
         (["users", "logs"], ["logs"], ["users"]),
-        (["_wayra_lock"], (), []),
     ],
 )
 def test_selection(only: list[str] | None, exclude: list[str], chosen: list[str]) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from wayra_db.backups.live import LiveCollection
-from wayra_db.backups.manifest import CollectionEntry, Consistency, Kind, Manifest, Source
+from wayra_db.backups.manifest import CollectionEntry, Consistency, Kind, LeftOut, Manifest, Source
+from wayra_db.backups.policy import EXCLUDED
 from wayra_db.backups.restore_plan import RestorePlan, RestoreRequest, plan_restore, view_order
 from wayra_db.errors import (
     BackupError,
@@ -200,3 +201,27 @@ def test_warnings() -> None:
     text = "\n".join(found.warnings)
     for part in ("one of production, and nothing was masked", "one moment: why", "a: a time series", "b: the server"):
         assert part in text
+
+
+def test_what_is_of_another_time_is_told() -> None:
+    """A collection apart from the moment of the others, and one that the backup leaves out and the database has."""
+    parts = (replace(entry("a"), moment="snapshot"), replace(entry("ring"), moment="own"))
+    manifest = replace(
+        MANIFEST, collections=parts, left_out=(LeftOut("logs", EXCLUDED), LeftOut("gone", EXCLUDED), LeftOut("x", "y"))
+    )
+    found = plan(DROP, list(parts), live(a=1, ring=1, logs=3, x=1), manifest).warnings
+    assert [one.partition(":")[0] for one in found] == ["ring", "logs"]
+    assert plan(DROP, list(parts[:1]), live(a=1), manifest).warnings == ()
+    assert replace(manifest, consistency=Consistency("none")).apart == ()
+
+
+@pytest.mark.parametrize(
+    ("recovering", "command"), [(False, "wayra-db backup restore b --allow-"), (True, "wayra-db recover --allow-")]
+)
+def test_advice_names_the_command_that_was_given(recovering: bool, command: str) -> None:
+    """Recovery has its own, with the same flags."""
+    manifest = replace(MANIFEST, redacted=True)
+    with pytest.raises(RedactedBackupError) as caught:
+        plan(replace(DROP, recovering=recovering), [entry("a")], live(a=1), manifest)
+    assert command in caught.value.hint
+    assert plan(DROP, [entry("a")], live(a=1), manifest, masked={"a"}).over_data == ("a",)

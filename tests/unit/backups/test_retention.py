@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from wayra_db.backups.catalog import BackupEntry
 from wayra_db.backups.manifest import Consistency, LeftOut, Manifest, Reason, Source
-from wayra_db.backups.records import Verified
+from wayra_db.backups.records import DEPTHS, Verified, VerifyKind
 from wayra_db.backups.retention import _group, plan_retention
 from wayra_db.settings.model import KeepRules
 
@@ -26,6 +26,7 @@ def entry(
     left_out: tuple[str, ...] = (),
     pinned: bool = False,
     verified: bool | None = None,
+    depth: VerifyKind = "structure",
     problem: str = "",
 ) -> BackupEntry:
     """A backup of 10 bytes made at a time."""
@@ -43,7 +44,7 @@ def entry(
         redacted=redacted,
         left_out=tuple(LeftOut(one, "not asked for") for one in left_out),
     )
-    record = None if verified is None else Verified(at, "structure", verified, "", "1")
+    record = None if verified is None else Verified(at, depth, verified, "", "1")
     return BackupEntry(name, "backup", 10, at, None if problem else manifest, record, pinned, problem)
 
 
@@ -151,6 +152,21 @@ def test_nothing_is_nothing() -> None:
     assert plan_retention([], KeepRules(last=1)).to_dict() == {"keep": [], "remove": [], "freed": 0}
 
 
+def test_hashes_alone_are_no_verification_of_the_content() -> None:
+    """They protect a newer backup as well, but take no place of one whose content was looked into."""
+    nights = nightly(6)
+    nights[1] = entry(nights[1].modified_at, verified=True, depth="hashes")
+    nights[2] = entry(nights[2].modified_at, verified=True, depth="hashes")
+    nights[3] = entry(nights[3].modified_at, verified=True, depth="deep")
+    nights[4] = entry(nights[4].modified_at, verified=True, depth="hashes")
+    plan = plan_retention(nights, KeepRules(last=1))
+    assert {one.entry.name: one.reasons for one in plan.keep} == {
+        nights[0].name: ("the newest", "last 1 of 1"),
+        nights[1].name: ("the newest whose hashes are verified",),
+        nights[3].name: ("the newest verified",),
+    }
+
+
 COUNTS = st.none() | st.integers(0, 4)
 ENTRIES = st.lists(
     st.builds(
@@ -162,6 +178,7 @@ ENTRIES = st.lists(
         redacted=st.booleans(),
         pinned=st.integers(0, 9).map(lambda number: number == 0),
         verified=st.sampled_from([None, None, True, False]),
+        depth=st.sampled_from(DEPTHS),
         problem=st.sampled_from(["", "", "", "unreadable"]),
     ),
     max_size=40,
@@ -192,7 +209,7 @@ def test_whatever_the_rules_the_last_line_of_defence_stays(entries: list[BackupE
         alike = [one for one in entries if one.manifest is not None and not one.damaged and _group(one) == kind]
         alike.sort(key=lambda one: (one.modified_at, one.name))
         assert alike[-1] in stay
-        verified = [one for one in alike if one.verified is not None]
+        verified = [one for one in alike if one.verified is not None and one.verified.in_depth]
         assert not verified or verified[-1] in stay
     assert plan_retention(stay, rules).remove == ()
 

@@ -15,7 +15,7 @@ NOW = datetime(2026, 11, 25, tzinfo=UTC)
 def backup(hours: float, *, damaged: bool = False, verified: bool = False) -> dict[str, Any]:
     """A backup of some age."""
     at = (NOW - timedelta(hours=hours)).isoformat()
-    return {"modifiedAt": at, "damaged": damaged, "verified": {"ok": verified} if verified else None}
+    return {"modifiedAt": at, "damaged": damaged, "wellVerified": verified}
 
 
 def samples(part: str, data: dict[str, Any] | None, error: str | None = None) -> dict[tuple[str, ...], float]:

@@ -123,6 +123,7 @@ FAULTS: dict[str, tuple[Facts, str]] = {
     "schema-conflict": (status(schema=SchemaSummary(1, (), (), ("users: it is a view",))), "error"),
     "seeds-failed": (status(seeds=[Unit("a", "failed")]), "error"),
     "database-new": (status(stored_environment=None), "warning"),
+    "leftovers": (status(leftovers=("_wayra_import_ab", "_wayra_restore_ab_0")), "warning"),
     "migrations-pending": (status(migrations=[Unit("a", "stopped")]), "warning"),
     "schema-drift": (status(schema=SchemaSummary(1, ("users does not exist",))), "warning"),
     "indexes-drift": (status(indexes=IndexSummary(1, 0, ("index a is missing",))), "warning"),
@@ -255,6 +256,9 @@ EDGES: dict[str, tuple[str, Facts, Context, str | None]] = {
         machine(loose_files=(LooseFile("wayra-db.toml", "0644", "read", "a password"),)),
         PRODUCTION,
         "warning",
+    ),
+    "what a restore under way is using": (
+        "leftovers", status(leftovers=("_wayra_restore_ab_0",), lock=lock()), PRODUCTION, None,
     ),
     "a dead holder": ("lock-holder", status(lock=lock(died=True)), PRODUCTION, "info"),
     "other limits": (

@@ -10,7 +10,7 @@ import pytest
 
 from wayra_db.backups.catalog import BackupEntry
 from wayra_db.backups.manifest import Consistency, Manifest, Source
-from wayra_db.backups.records import Verified
+from wayra_db.backups.records import Verified, VerifyKind
 from wayra_db.health import Finding
 from wayra_db.maintenance.members import Member
 from wayra_db.maintenance.model import PlannedTask, Task
@@ -213,7 +213,9 @@ def test_limits_can_be_lower() -> None:
     assert Space(100, 1).is_worth(Limits(0, 1))
 
 
-def entry(name: str, *, day: int, ok: bool | None = None) -> BackupEntry:
+def entry(
+    name: str, *, day: int, ok: bool | None = None, kind: VerifyKind = "structure", to: tuple[str, ...] = ()
+) -> BackupEntry:
     """A backup of a day, verified or not."""
     at = datetime(2026, 11, day, tzinfo=UTC)
     manifest = Manifest(
@@ -225,8 +227,9 @@ def entry(name: str, *, day: int, ok: bool | None = None) -> BackupEntry:
         source=Source("shop", "test"),
         consistency=Consistency("snapshot"),
         codec="zstd",
+        recipients=to,
     )
-    return BackupEntry(name, "backup", 10, at, manifest, None if ok is None else Verified(at, "hashes", ok, "", "1"))
+    return BackupEntry(name, "backup", 10, at, manifest, None if ok is None else Verified(at, kind, ok, "", "1"))
 
 
 def test_only_the_newest_backup_is_worth_verifying() -> None:
@@ -236,3 +239,6 @@ def test_only_the_newest_backup_is_worth_verifying() -> None:
     assert newest_unverified([old, new, damaged]) == new
     assert newest_unverified([old, entry("new", day=2, ok=True)]) is None
     assert newest_unverified([]) is None
+    looked_at = entry("new", day=2, ok=True, kind="hashes")
+    assert newest_unverified([looked_at]) == looked_at
+    assert newest_unverified([entry("new", day=2, ok=True, kind="hashes", to=("age1x",))]) is None

@@ -64,7 +64,9 @@ class Store(Protocol):
         """The names of the backups that are whole, sorted."""
 
     def files(self, name: str) -> Mapping[str, int]:
-        """Every file of a backup with its size, the manifest among them, and every link. Raises BackupNotFoundError."""
+        """Every file of a backup with its size, the manifest among them, every link, and every empty folder with a `/`
+        behind its name. Raises BackupNotFoundError.
+        """
 
     def open(self, name: str, path: str, offset: int = 0) -> IO[bytes]:
         """A file for reading. Raises FileNotFoundError when it is not there, BackupError for a link."""

@@ -11,12 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Self
 
+from wayra_db.backups.catalog import not_found
 from wayra_db.backups.folder import BLOCK, flush, flush_folders, hash_file, list_files, open_file
 from wayra_db.backups.manifest import FILE, FileEntry, safe_path
 from wayra_db.backups.names import BACKUP_NAME, require_backup_name
 from wayra_db.backups.removal import remove
 from wayra_db.backups.stores.base import Moved, Opener, not_as_stated
-from wayra_db.errors import BackupError, BackupNotFoundError
+from wayra_db.errors import BackupError
 
 
 class LocalStore:
@@ -43,7 +44,7 @@ class LocalStore:
         return tuple(sorted(path.name for path in self.folder.iterdir() if _is_backup(path)))
 
     def files(self, name: str) -> Mapping[str, int]:
-        """The files below the backup's folder; links count as files."""
+        """The files below the backup's folder; links and empty folders count as files."""
         folder = self._existing(name)
         return {path: (folder / path).lstat().st_size for path in list_files(folder)}
 
@@ -90,9 +91,7 @@ class LocalStore:
     def _existing(self, name: str) -> Path:
         folder = self.folder / name
         if not BACKUP_NAME.fullmatch(name) or folder.is_symlink() or not folder.is_dir():
-            raise BackupNotFoundError(
-                f"there is no backup {name!r} in {self.folder}", name=name, hint="See them: wayra-db backup list."
-            )
+            raise not_found(self.folder, name)
         return folder
 
 
@@ -151,8 +150,11 @@ class LocalUpload:
         """Remove what does not belong, write the manifest, flush, rename."""
         wanted = set(paths)
         for path in list(list_files(self._partial)):
-            if path not in wanted:
+            if path not in wanted and not path.endswith("/"):
                 (self._partial / path).unlink()
+        while empty := [path for path in list_files(self._partial) if path.endswith("/")]:
+            for path in empty:
+                (self._partial / path).rmdir()
         entry = FileEntry(len(manifest), hashlib.sha256(manifest).hexdigest())
         self.put(FILE, entry, lambda offset: io.BytesIO(manifest[offset:]), lambda size: None)
         flush_folders(self._partial)

@@ -100,6 +100,11 @@ def export_collection(
         place = packed(stream, kind.compression)
     else:
         assert target is not None  # noqa: S101  # without a stream there is a path
+        if path is not None and not target.parent.exists():
+            raise BackupError(
+                f"there is no folder {target.parent}; nothing was written",
+                hint=f"Make it first, mkdir -p {target.parent}, or choose another --output.",
+            )
         place = new_file(target, kind.compression, force=options.force)
     with place as output:
         writer = writer_for(
@@ -176,7 +181,7 @@ def _masked(
     else:
         paths = own.sensitive if own is not None else {}
         if options.redact and own is not None and paths:
-            return mask(own)
+            return mask(own, literal_names=guard.deployment.capabilities.server_version >= (5, 0))
         if options.redact:
             text = f"no sensitive fields are declared for {live.name}: its documents are exported as they are"
             notify(guard.observer, Notice(text, "warning"))

@@ -109,9 +109,7 @@ def import_collection(
         label = str(source) if isinstance(source, Path) else STDIN
         rejects = resources.enter_context(Rejects(label, options.errors_file))
         lease = resources.enter_context(guard.changing(Action.IMPORT, f"import {name}"))
-        for one in staging.finish_leftovers(guard.deployment, lease):
-            text = f"an import into {one.target} that was cut off has been {'undone' if one.undo else 'finished'}"
-            notify(guard.observer, Notice(text, "warning"))
+        staging.finish_imports(guard, lease)
         declared = next((one for one in collections if one.name == name), None)
         destination = inspect(guard.deployment, name, declared, options)
         return _Import(guard, lease, destination, options, file, label, format, rejects).run()

@@ -29,7 +29,7 @@ class Masked:
         return bytes(self.masker.fill(Run(batch, count(batch)), self.redaction).data)
 
 
-def mask(collection: Collection) -> Masked:
+def mask(collection: Collection, *, literal_names: bool) -> Masked:
     """The masks that a declaration asks for. Raises ConfigError for a path that cannot be masked."""
     masker = Masker()
-    return Masked(masker, masker.redaction(collection.sensitive))
+    return Masked(masker, masker.redaction(collection.sensitive, literal_names=literal_names))

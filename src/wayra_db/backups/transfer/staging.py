@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 from wayra_db import meta
 from wayra_db.backups.transfer.conflicts import merging, unchanged
 from wayra_db.errors import BackupError, DatabaseOperationError
+from wayra_db.events import Notice, notify
+from wayra_db.guard import Guard
 from wayra_db.locking import Lease
 from wayra_db.mongo import commands
 from wayra_db.mongo.client import Deployment
@@ -141,6 +143,13 @@ def finish_leftovers(deployment: Deployment, lease: Lease) -> list[Merge]:
     for name in records:
         lease.write({"event": "import forgotten", "staging": name}, Merge(name, "", "").forget())
     return finished
+
+
+def finish_imports(guard: Guard, lease: Lease) -> None:
+    """As `finish_leftovers`, telling of each import that was finished or undone."""
+    for one in finish_leftovers(guard.deployment, lease):
+        text = f"an import into {one.target} that was cut off has been {'undone' if one.undo else 'finished'}"
+        notify(guard.observer, Notice(text, "warning"))
 
 
 def drop(deployment: Deployment, name: str) -> None:

@@ -44,7 +44,7 @@ def state(entry: BackupEntry) -> list[str]:
     if entry.damaged:
         words.append("damaged")
     elif entry.verified is not None:
-        words.append("verified" if entry.verified.kind != "hashes" else "verified (hashes)")
+        words.append("verified" if entry.verified.in_depth else "hashes verified")
     elif entry.manifest is not None:
         words.append("not verified")
     if entry.pinned:

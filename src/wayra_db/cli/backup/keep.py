@@ -56,9 +56,14 @@ def _row(output: Output, entry: BackupEntry) -> list[str]:
         f"{entry.modified_at:%Y-%m-%d %H:%M}",
         size(entry.size),
         f"{manifest.documents:,}" if manifest else "",
-        manifest.consistency.kind if manifest else "",
+        _consistency(manifest) if manifest else "",
         output.style(words, BAD) if entry.damaged else words,
     ]
+
+
+def _consistency(manifest: Manifest) -> str:
+    apart = f", not {', '.join(manifest.apart)}" if manifest.apart else ""
+    return f"{manifest.consistency.kind}{apart}"
 
 
 @command(parent=backup, examples=["wayra-db backup show nightly", "wayra-db backup show s3://bucket/wayra/nightly"])

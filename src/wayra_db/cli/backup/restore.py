@@ -171,12 +171,16 @@ def _renamed(text: str) -> tuple[str, str]:
 
 def _continue(run: Run, project: Project) -> None:
     finished = project.backups.continue_restore()
+    cleaned = project.backups.clean_leftovers()
     run.end_progress()
-    run.output.document({"finished": finished})
-    if finished is None:
-        run.output.line("Nothing to do: no restore was cut off.")
-    else:
+    run.output.document({"finished": finished, "cleaned": list(cleaned)})
+    if finished is not None:
         run.output.line(f"Finished the restore of {finished}.")
+    if cleaned:
+        left = plural(len(cleaned), "temporary collection")
+        run.output.line(f"Removed {left} of restores and imports that were cut off.")
+    if finished is None and not cleaned:
+        run.output.line("Nothing to do: no restore was cut off.")
 
 
 def _pending(project: Project) -> list[int]:

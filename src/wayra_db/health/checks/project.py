@@ -84,6 +84,22 @@ def _restore(facts: Facts, context: Context) -> Iterator[Finding]:
         )
 
 
+def _leftovers(facts: Facts, context: Context) -> Iterator[Finding]:
+    """Not while somebody holds the lock, who may be using them."""
+    status = facts.status
+    if _belongs_here(facts) and status.leftovers and not status.restoring and not (status.lock and status.lock.held):
+        count = len(status.leftovers)
+        yield found(
+            "warning",
+            f"{count} temporary collection{'s' if count > 1 else ''} of a restore or an import that was cut off: "
+            f"{', '.join(status.leftovers)}",
+            evidence={"collections": list(status.leftovers)},
+            advice="Have them finished or dropped",
+            command="wayra-db backup restore --continue",
+            pending=True,
+        )
+
+
 def _lock(facts: Facts, context: Context) -> Iterator[Finding]:
     lock = facts.status.lock
     if lock is not None and lock.held:
@@ -253,6 +269,12 @@ CHECKS: Sequence[Check] = (
     ),
     _seeds("failed", "error", "wayra-db seed", "failed", "Its data is not there, or only a part of it."),
     _glance("database-new", "The database was never initialised", "Nothing has been created yet.", _new),
+    _glance(
+        "leftovers",
+        "What a restore or an import that was cut off has left",
+        "Copies of other collections take room; where documents were on their way, some may be there and others not.",
+        _leftovers,
+    ),
     _migrations("warning", ("pending", "stopped"), command="wayra-db migrate", pending=True),
     _glance(
         "schema-drift",

@@ -55,10 +55,13 @@ class Verification:
 
 
 def newest_unverified(entries: Iterable[BackupEntry]) -> BackupEntry | None:
-    """The newest backup, if nobody has verified it. An older one would not be what a restore takes. Pure."""
+    """The newest backup, if nobody has verified it as far as that goes without a key. Pure.
+
+    An older one would not be what a restore takes.
+    """
     sound = [entry for entry in entries if entry.manifest is not None and not entry.damaged]
     newest = max(sound, key=lambda entry: (entry.modified_at, entry.name), default=None)
-    return newest if newest is not None and newest.verified is None else None
+    return newest if newest is not None and not newest.well_verified else None
 
 
 @dataclass
