@@ -205,7 +205,7 @@ def test_damage_that_comes_after_the_check(restoring: Restoring, monkeypatch: py
 
 
 def test_no_backup_of_this_name(restoring: Restoring) -> None:
-    """The name, the folder and the command that lists them."""
+    """The name, the folder and, where there is none yet, the command that makes one."""
     with pytest.raises(BackupNotFoundError, match="nightly") as caught:
         restoring.manager.restore("nightly")
-    assert "backup list" in caught.value.hint
+    assert "backup create" in caught.value.hint

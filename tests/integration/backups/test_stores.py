@@ -215,7 +215,7 @@ def test_there_and_back(keeper: BackupKeeper, s3_bucket: Bucket, tmp_path: Path)
     """Copied to S3, listed, shown, verified and deleted there, and copied back byte for byte."""
     place = f"s3://{s3_bucket[0]}/wayra"
     done = keeper.copy("nightly", place)
-    assert (done.files, done.skipped, done.target) == (9, 0, place)
+    assert (done.files, done.skipped, done.target) == (10, 0, place)
     (listed,) = keeper.list(place)
     assert listed.to_dict() | {"modifiedAt": ""} == keeper.show("nightly").to_dict() | {"modifiedAt": ""}
     assert keeper.verify(f"{place}/nightly").ok
@@ -347,7 +347,7 @@ def test_a_stop_ends_an_upload_and_the_next_goes_on(tmp_path: Path, s3_bucket: B
             copy_backup(LocalStore(tmp_path), "large", target, observer=stopping, stop=stop)
         assert target.names() == ()
         done = copy_backup(LocalStore(tmp_path), "large", target)
-        assert done.files == 6
+        assert done.files == 7
         assert verify_backup(target, "large").ok
 
 
@@ -358,7 +358,7 @@ def test_files_that_are_there_are_not_sent_again(keeper: BackupKeeper, s3_bucket
     client.delete_object(Bucket=bucket, Key=f"nightly/{FILE}")
     assert keeper.list(f"s3://{bucket}") == ()
     done = keeper.copy("nightly", f"s3://{bucket}")
-    assert (done.files, done.skipped) == (9, 9)
+    assert (done.files, done.skipped) == (10, 9)
     assert keeper.verify(f"s3://{bucket}/nightly").ok
 
 
