@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from wayra_db.backups.manifest import Consistency, LeftOut
+from wayra_db.backups.memory import give_back_large_blocks
 from wayra_db.backups.moment import describe
 from wayra_db.backups.redact import Masker
 from wayra_db.backups.survey import READERS, Wish, read_all, survey, with_attempts
@@ -85,6 +86,7 @@ def clone_database(
             environment=guard.environment.value,
             allowed_by="Add --redact to leave them out, or --include-sensitive to copy them.",
         )
+    give_back_large_blocks()
     wish = Wish(collections, exclude, redact, jobs or READERS, tuple(declared))
     there = Target(target)
     there.require_empty()

@@ -39,6 +39,8 @@ with MongoClient(uri) as client:
         assert manager.keeper.verify("whole").ok
     elif what == "verify --deep":
         assert manager.verify_deep("whole").ok
+    elif what == "clone":
+        manager.clone(uri, to_database=f"{database}_clone")
     else:
         manager.restore("whole", to=f"{database}_other", safety_backup=False)
 # Not getrusage: its maximum begins with that of the process that started this one.
@@ -59,14 +61,14 @@ def fill(database: Documents) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
 def test_the_largest_documents_take_little_memory(tmp_path: Path) -> None:
-    """A restore and both verifications stay below 150 MB, however large the documents are."""
+    """A restore, a clone and both verifications stay below 150 MB, however large the documents are."""
     peaks = {}
     with temporary_server() as server, server.client() as client:
         # The small cache of test servers has no room for the largest documents.
         client.admin.command({"setParameter": 1, "wiredTigerEngineRuntimeConfig": "cache_size=1G"})
         fill(client["large"])
         create_backup(copies.guard(client["large"]), tmp_path, name="whole")
-        for what in ("verify", "restore", "verify --deep"):
+        for what in ("verify", "restore", "verify --deep", "clone"):
             arguments = [server.uri, "large", str(tmp_path), what]
             ended = subprocess.run([sys.executable, "-c", WORK, *arguments], capture_output=True, text=True, check=True)
             peaks[what] = int(ended.stdout)
