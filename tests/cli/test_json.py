@@ -32,6 +32,7 @@ ROUND = {
     "seed plan": "seeds",
     "seed run": "ran",
     "seed status": "seeds",
+    "seed generate users --count 2": "collections",
     "seed clear --yes": "documents",
     "seed create --name more": "paths",
     "backup export users": "documents",

@@ -240,7 +240,7 @@ class TestExpiry:
         index = IndexModel("at", expireAfterSeconds=3600, partialFilterExpression={"s": 1})
         manager = bench.users(index)
         (problem,) = manager.validate(manager.plan())
-        assert problem.message == "deletes documents 3,600 s after at: 1 of 4 at once"
+        assert problem.message == "deletes documents 60 min after at: 1 of 4 at once"
         assert problem.action is Action.EXPIRE_DOCUMENTS
 
     @pytest.mark.parametrize("before", [None, 7200])

@@ -122,7 +122,7 @@ def test_nothing_due_takes_no_lock_and_writes_nothing(
     with wayra_server.client(event_listeners=[counter]) as client:
         guard = Guard(Deployment(client, wayra_database.name), Environment.TEST)
         assert not IndexManager(guard, SchemaManager(guard, declared)).apply().changed
-        assert counter.names == ["listIndexes", "listIndexes", "find"]
+        assert counter.names == ["listIndexes", "listIndexes", "find", "find"]
 
 
 def test_a_plan_reads_only(manage: Manage, wayra_database: Documents) -> None:

@@ -358,5 +358,5 @@ def test_an_index_build_can_be_watched(shop: Sandbox, wayra_database: Documents)
         finally:
             admin.command({"configureFailPoint": fail_point, "mode": "off"})
             building.join()
-    assert shop.observer.of(Progress)[0].task == "indexes of users"
+    assert shop.observer.of(Progress)[0].task == "indexes of users, reading"
     assert shop.observer.of(Progress)[0].total == 2

@@ -177,7 +177,7 @@ def test_nothing_due_takes_no_lock_and_writes_nothing(
     with wayra_server.client(event_listeners=[counter]) as client:
         guard = Guard(Deployment(client, wayra_database.name), Environment.TEST)
         assert not SchemaManager(guard, declared).apply().changed
-        assert counter.names == ["listCollections"]
+        assert counter.names == ["listCollections", "find"]  # the marker: is a restore unfinished?
 
 
 def test_validators_reject_and_accept(manage: Manage, wayra_database: Documents) -> None:
