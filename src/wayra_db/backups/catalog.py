@@ -109,7 +109,9 @@ def find_backup(directory: Path, name: str) -> BackupEntry:
 
 def not_found(directory: Path, name: str) -> BackupNotFoundError:
     """The error for a backup that is not in a folder: with the name that was meant, or those that there are."""
-    there = [one.name for one in list_backups(directory)]
+    # Not by `list_backups`: to find dumps that walks every tree below, and the folder of a mistyped address may be any.
+    found = sorted(directory.iterdir(), key=lambda path: path.name, reverse=True) if directory.is_dir() else []
+    there = [path.name for path in found if BACKUP_NAME.fullmatch(path.name) and (path / FILE).is_file()]
     near = difflib.get_close_matches(name, there, n=1, cutoff=0.6)
     more = f" and {len(there) - MOST_NAMES} more" if len(there) > MOST_NAMES else ""
     if near:
