@@ -1,4 +1,4 @@
-"""The dashboard's server over HTTP, on a real database; what a page makes of it is in test_dashboard_browser.py."""
+"""The dashboard's server over HTTP, on a real database; what a page makes of it is in tests/faults/test_dashboard_browser.py."""
 
 from __future__ import annotations
 
