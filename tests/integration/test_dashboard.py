@@ -1,4 +1,4 @@
-"""The dashboard's server over HTTP, on a real database; what a page makes of it is in tests/faults/test_dashboard_browser.py."""
+"""The server of the dashboard over HTTP, on a real database; what a browser makes of it stands with the long tests."""
 
 from __future__ import annotations
 
