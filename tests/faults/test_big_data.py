@@ -77,13 +77,12 @@ def test_a_million_documents_killed_at_random_moments(
         runner.signal(signal.SIGKILL)
         assert runner.wait().code == -signal.SIGKILL
         assert documents_done(wayra_database) < 1_000_000
-    before = documents_done(wayra_database)
     ended = nursery.run(sandbox, "migrate")
     assert ended.code == 0, ended.said
     assert counts(wayra_database) == [(1, 1_000_000)]
     entry = wayra_database["_wayra_log"].find_one({"event": "migration applied"})
     assert entry is not None
-    assert entry["modified"] == 1_000_000 - before, "the documents of this run, no more"
+    assert entry["modified"] == 1_000_000, "what the killed runs had done counts too, and nothing twice"
     folder = tmp_path / "small"
     folder.mkdir()
     with wayra_server.client() as client:
