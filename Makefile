@@ -24,7 +24,7 @@ init: $(RUNTIME) ## Start a MongoDB and create, migrate, index and seed the Wayr
 test: $(DEV) ## Run the tests (JOBS=2 for fewer at once, ARGS="-k name" for some)
 	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore=tests/faults $(ARGS)
 
-faults: $(DEV) ## Run the long tests: kills at every command, failovers, a million documents
+faults: $(DEV) ## Run the long tests: kills at every command, failovers, rehearsals, a browser, a million documents
 	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS) tests/faults
 
 check: $(DEV) ## Check style, types and layers
